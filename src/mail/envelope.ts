@@ -1,0 +1,50 @@
+/**
+ * The envelope: what RFC 5321 §2.3.1 calls the mail object's envelope, with the parameters
+ * of MAIL and RCPT that have to travel with it. Addresses are text as it came over the wire,
+ * without the angle brackets and any source route; case and quoting are kept (BATV, VERP).
+ */
+
+/** RFC 3461 §4.1. Absent NOTIFY is not the same as any of its values. */
+export type NotifyKeyword = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY';
+
+export interface Recipient {
+  /** `local@domain`, as sent. */
+  readonly address: string;
+  /** NOTIFY=, RFC 3461 §4.1. */
+  readonly notify?: readonly NotifyKeyword[];
+  /** ORCPT=, RFC 3461 §4.2, as sent (`rfc822;xtext`). */
+  readonly orcpt?: string;
+}
+
+export interface Envelope {
+  /** The reverse-path; '' is the null one. */
+  readonly sender: string;
+  readonly recipients: readonly Recipient[];
+  /** BODY=, RFC 6152. */
+  readonly body: '7bit' | '8bitmime';
+  /** Needs a SMTPUTF8 transaction: a non-ASCII address, or a non-ASCII header in mail so declared (RFC 6531). */
+  readonly smtputf8: boolean;
+  /** RET=, RFC 3461 §4.3. */
+  readonly ret?: 'FULL' | 'HDRS';
+  /** ENVID=, RFC 3461 §4.4, as sent (xtext). */
+  readonly envid?: string;
+}
+
+/** Where a mail came from, kept with it for trace, notices and policy. */
+export type Origin =
+  | {
+      readonly kind: 'received';
+      /** The peer's IP address. */
+      readonly peer: string;
+      /** What it said in EHLO or HELO. */
+      readonly helo: string;
+      /** The `with` of our Received field (RFC 3848, 6531): SMTP, ESMTP, ESMTPS, UTF8SMTPS … */
+      readonly protocol: string;
+      /** Who authenticated, if anybody. */
+      readonly authenticated?: string;
+    }
+  | {
+      readonly kind: 'notice';
+      /** The entry that the notice speaks of. */
+      readonly about: string;
+    };

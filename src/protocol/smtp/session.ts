@@ -1,0 +1,69 @@
+/**
+ * What the SMTP server engine asks: its port to `receive`. The engine speaks the wire (grammar,
+ * order of commands, pipelining, TLS, deadlines, end of data) and knows no policy; a Session
+ * answers each question with the Reply to send. One Session a connection.
+ */
+
+import type { Recipient } from '../../mail/envelope.ts';
+import type { Reply } from '../../mail/reply.ts';
+
+export interface Peer {
+  /** IP address in canonical text form; IPv4-mapped ones as IPv4. */
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
+/** How the peer talks at the moment: changes with EHLO and STARTTLS. */
+export interface Manner {
+  /** The argument of EHLO or HELO; '' before. */
+  readonly helo: string;
+  readonly esmtp: boolean;
+  readonly tls?: { readonly version: string; readonly cipher: string };
+}
+
+export interface MailCommand {
+  /** '' is the null reverse-path. */
+  readonly sender: string;
+  /** SIZE=, RFC 1870; octets. */
+  readonly size?: number;
+  readonly body: '7bit' | '8bitmime';
+  readonly smtputf8: boolean;
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envid?: string;
+  /** AUTH=, RFC 4954 §5; accepted and not trusted. */
+  readonly auth?: string;
+}
+
+export interface RcptCommand extends Recipient {
+  /** `RCPT TO:<postmaster>`: address is then `postmaster` without a domain (RFC 5321 §4.5.1). */
+  readonly bare: boolean;
+  /** A source route stood before the address and was dropped (RFC 5321 §3.6.1, App. C). */
+  readonly sourceRoute: boolean;
+}
+
+/** Takes the content of one mail: dot-unstuffed, lines ended by CRLF, exactly as sent. */
+export interface ContentSink {
+  /** Back-pressure: the engine reads no more from the peer before it resolves. */
+  write(chunk: Uint8Array): Promise<void> | void;
+  /** All is there. The reply to the end of data; the transaction is over. */
+  end(): Promise<Reply>;
+  /** Content was refused by the engine or the connection broke: nothing of it may stay. Idempotent. */
+  abort(): void;
+}
+
+export interface Session {
+  /** Null: greet. A 4yz or 5yz reply is said instead and the connection closed. */
+  connect(): Promise<Reply | null>;
+  /** EHLO/HELO. Null: accept, with the engine's own text. */
+  hello(manner: Manner): Promise<Reply | null>;
+  mail(command: MailCommand, manner: Manner): Promise<Reply>;
+  rcpt(command: RcptCommand): Promise<Reply>;
+  /** DATA, or the first BDAT, after at least one accepted recipient. */
+  content(): Promise<ContentSink | Reply>;
+  /** The transaction ended otherwise than by `ContentSink.end`: RSET, EHLO, STARTTLS. */
+  reset(): void;
+  /** The connection is gone. Called once, always. */
+  closed(): void;
+}

@@ -1,0 +1,81 @@
+/**
+ * A site: a relay neighbour whose mail we hold. A value; made from the configuration,
+ * replaced as a whole by a reload.
+ */
+
+export interface HostPort {
+  /** A host name, or an IP address without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How the site's mail exchanger is found. */
+export type PrimarySource =
+  | { readonly kind: 'mx' }
+  | { readonly kind: 'hosts'; readonly hosts: readonly HostPort[] };
+
+/** What we ask of the TLS of a primary. `may`: any certificate, and cleartext if the handshake fails. */
+export type TlsPolicy =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'may' }
+  | { readonly kind: 'verify' }
+  /** SHA-256 of the certificate, lower-case hex without colons. */
+  | { readonly kind: 'fingerprint'; readonly sha256: readonly string[] };
+
+/** What has to match before mail is given to a host (for primaries at dynamic addresses). */
+export type Expectation =
+  | { readonly kind: 'ehlo'; readonly name: string }
+  | { readonly kind: 'fingerprint'; readonly sha256: string };
+
+/** Which recipients the site has. */
+export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };
+
+export interface Site {
+  readonly name: string;
+  /** Canonical domains; a leading dot means all below it (and not itself). */
+  readonly domains: readonly string[];
+  readonly collect: 'push';
+  readonly primary: PrimarySource;
+  readonly tls: TlsPolicy;
+  readonly expect?: Expectation;
+  readonly recipients: RecipientSource;
+  readonly whileUp: 'accept';
+  /** Milliseconds that mail is kept before it fails. */
+  readonly hold: number;
+  /** Ages, in milliseconds and rising, at which the sender is told of the delay. */
+  readonly warn: readonly number[];
+  /** Most connections to the site's primary at once. */
+  readonly connections: number;
+  /** Longest interval between probes while the site is down, in milliseconds. */
+  readonly probe: number;
+}
+
+/** Domain → site. Immutable; a reload makes a new one. */
+export class SiteDirectory {
+  readonly sites: readonly Site[];
+  readonly #byName = new Map<string, Site>();
+  readonly #byDomain = new Map<string, Site>();
+
+  constructor(sites: readonly Site[]) {
+    this.sites = sites;
+    for (const site of sites) {
+      this.#byName.set(site.name, site);
+      for (const domain of site.domains) this.#byDomain.set(domain, site);
+    }
+  }
+
+  byName(name: string): Site | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The site that a canonical domain belongs to; the longest match wins. */
+  byDomain(domain: string): Site | undefined {
+    const exact = this.#byDomain.get(domain);
+    if (exact) return exact;
+    for (let dot = domain.indexOf('.'); dot >= 0; dot = domain.indexOf('.', dot + 1)) {
+      const below = this.#byDomain.get(domain.slice(dot));
+      if (below) return below;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Runs the tests below the folders (or files) that are named, with node's own runner on the Node that
+ * runs this. `--serial` runs one file at a time, for tests that measure or share the lab.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+const args = process.argv.slice(2);
+const files = args
+  .filter((a) => !a.startsWith('--'))
+  .flatMap((path) =>
+    statSync(path).isDirectory()
+      ? readdirSync(path, { recursive: true, encoding: 'utf8' })
+          .filter((f) => f.endsWith('.test.ts'))
+          .map((f) => join(path, f))
+      : [path],
+  )
+  .sort();
+if (files.length === 0) {
+  console.error(`no tests in ${args.join(' ')}`);
+  process.exit(1);
+}
+const concurrency = args.includes('--serial') ? 1 : 2;
+const run = spawnSync(
+  process.execPath,
+  ['--disable-warning=ExperimentalWarning', '--test', `--test-concurrency=${concurrency}`, ...files],
+  { stdio: 'inherit' },
+);
+process.exit(run.status ?? 1);
