@@ -1,0 +1,217 @@
+/**
+ * From what was written to what is used: paths made absolute, files looked at, and the checks that
+ * go across keys. Gives all findings at once.
+ */
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'tldts';
+import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
+import type { Config, Outbound } from './config.ts';
+import type { Finding } from './load.ts';
+import type { Written, WrittenSite } from './schema.ts';
+
+type Built =
+  | { readonly kind: 'ok'; readonly config: Config }
+  | { readonly kind: 'bad'; readonly findings: Finding[] };
+
+/** Names that queues of our own have. */
+const RESERVED = ['operator'];
+
+export function build(written: Written, file: string): Built {
+  const found: Finding[] = [];
+  const absolute = (path: string) => resolve(dirname(file), path);
+  checkDomains(written, found);
+  checkListeners(written.listen.smtp, found);
+  const sites = Object.entries(written.sites).map(([name, site]) => {
+    checkSite(name, site, written, found);
+    return buildSite(name, site, (path) =>
+      readable(absolute(path), ['sites', name, 'recipients', 'file'], found),
+    );
+  });
+  const config: Config = {
+    file,
+    hostname: written.hostname,
+    spool: absolute(written.spool),
+    also: written.also,
+    listen: written.listen,
+    tls: written.tls.map((pair, i) => ({
+      cert: readable(absolute(pair.cert), ['tls', i, 'cert'], found),
+      key: readable(absolute(pair.key), ['tls', i, 'key'], found),
+    })),
+    resolver: written.resolver,
+    peers: written.peers,
+    outbound: buildOutbound(written.outbound, absolute, found),
+    notices: { allow: written.notices.allow, ...optional({ undeliverable: written.notices.undeliverable }) },
+    ...optional({ postmaster: written.postmaster }),
+    limits: {
+      size: written.limits.size,
+      connections: written.limits.connections,
+      connectionsPerClient: written.limits.connections_per_client,
+      recipients: written.limits.recipients,
+      reserve: written.limits.reserve,
+      ...optional({ spool: written.limits.spool }),
+    },
+    log: written.log,
+    sites,
+  };
+  return found.length > 0 ? { kind: 'bad', findings: found } : { kind: 'ok', config: freeze(config) };
+}
+
+function buildSite(name: string, site: WrittenSite, file: (path: string) => string): Site {
+  return {
+    name,
+    domains: site.domains,
+    collect: site.collect,
+    primary: primaryOf(site.primary),
+    tls: tlsOf(site.tls),
+    ...optional({ expect: expectationOf(site.expect) }),
+    recipients:
+      site.recipients === 'any' ? { kind: 'any' } : { kind: 'file', path: file(site.recipients.file) },
+    whileUp: site.while_up,
+    hold: site.hold,
+    warn: site.warn,
+    connections: site.connections,
+    probe: site.probe,
+  };
+}
+
+const primaryOf = (primary: WrittenSite['primary']): PrimarySource =>
+  primary === 'mx' ? { kind: 'mx' } : { kind: 'hosts', hosts: primary };
+
+const tlsOf = (tls: WrittenSite['tls']): TlsPolicy =>
+  typeof tls === 'string' ? { kind: tls } : { kind: 'fingerprint', sha256: tls.fingerprint };
+
+function expectationOf(expect: WrittenSite['expect']): Site['expect'] {
+  if (expect === undefined) return undefined;
+  return 'ehlo' in expect
+    ? { kind: 'ehlo', name: expect.ehlo }
+    : { kind: 'fingerprint', sha256: expect.fingerprint };
+}
+
+function checkSite(name: string, site: WrittenSite, all: Written, found: Finding[]): void {
+  const say = (text: string, ...path: PropertyKey[]) => found.push({ path: ['sites', name, ...path], text });
+  if (RESERVED.includes(name.toLowerCase())) {
+    found.push({
+      path: ['sites', name],
+      text: `"${name}" is the name of a queue of our own: choose another`,
+      atKey: true,
+    });
+  }
+  site.warn.forEach((age, i) => {
+    if (age <= (site.warn[i - 1] ?? 0))
+      say('ages have to rise: this one is not above the one before it', 'warn', i);
+    if (age >= site.hold)
+      say('is not below hold: the mail would have failed before its sender is warned', 'warn', i);
+  });
+  if (site.tls === 'none' && site.expect && 'fingerprint' in site.expect) {
+    say(
+      'a fingerprint cannot be seen with "tls: none": use TLS, or expect an EHLO name',
+      'expect',
+      'fingerprint',
+    );
+  }
+  if (site.primary === 'mx') return;
+  site.primary.forEach((host, i) => {
+    if (isOurselves(host, all)) {
+      const index = site.primary.length > 1 ? [i] : [];
+      say(`${host.host}:${host.port} is this very server: its mail would go in circles`, 'primary', ...index);
+    }
+  });
+}
+
+/** Certain cases only; what DNS and the network reveal is found out when it is used. */
+function isOurselves(host: HostPort, all: Written): boolean {
+  const here = all.listen.smtp.filter((l) => l.port === host.port);
+  if (here.some((l) => l.host === host.host)) return true;
+  const ours = [all.hostname, ...all.also.names, ...all.also.addresses];
+  return here.length > 0 && ours.includes(host.host);
+}
+
+function checkDomains(all: Written, found: Finding[]): void {
+  const owner = new Map<string, string>();
+  for (const [name, site] of Object.entries(all.sites)) {
+    site.domains.forEach((domain, i) => {
+      const say = (text: string) => found.push({ path: ['sites', name, 'domains', i], text });
+      const other = owner.get(domain);
+      if (other === name) say(`${domain} stands in this list already`);
+      else if (other !== undefined)
+        say(`${domain} belongs to the site "${other}" already; a domain belongs to one site`);
+      else owner.set(domain, name);
+      if (domain === all.hostname) {
+        say(`${domain} is our own hostname, whose postmaster is the operator: no site can have it`);
+      }
+      // A whole public suffix is nobody's site, and would be an open relay in all but name.
+      const bare = domain.startsWith('.') ? domain.slice(1) : domain;
+      const parsed = parse(bare, { extractHostname: false });
+      if (parsed.isIcann && parsed.publicSuffix === bare)
+        say(`${domain} is a public suffix, not the domain of a site`);
+    });
+  }
+}
+
+function checkListeners(listeners: readonly HostPort[], found: Finding[]): void {
+  listeners.forEach(({ host, port }, i) => {
+    if (port !== 0 && listeners.slice(0, i).some((l) => l.host === host && l.port === port)) {
+      found.push({ path: ['listen', 'smtp', i], text: `${host} port ${port} stands in this list already` });
+    }
+  });
+}
+
+function buildOutbound(
+  outbound: Written['outbound'],
+  absolute: (path: string) => string,
+  found: Finding[],
+): Outbound {
+  if (outbound === 'mx') return { kind: 'mx' };
+  const { host, user, password, password_file } = outbound;
+  const say = (text: string, ...path: PropertyKey[]) => found.push({ path: ['outbound', ...path], text });
+  const tls = tlsOf(outbound.tls ?? (user === undefined ? 'may' : 'verify'));
+  const secret = password_file === undefined ? password : firstLine(absolute(password_file), found);
+  if (password !== undefined && password_file !== undefined)
+    say('stands beside password: one of both', 'password_file');
+  if (user === undefined && secret !== undefined) say('a password without a user');
+  if (user !== undefined && secret === undefined) say('needs a password or a password_file', 'user');
+  if (user !== undefined && (tls.kind === 'may' || tls.kind === 'none')) {
+    say('would show the password to anybody on the way: use verify, or a fingerprint', 'tls');
+  }
+  const auth = user !== undefined && secret !== undefined ? { auth: { user, password: secret } } : {};
+  return { kind: 'smarthost', host: host.host, port: host.port, tls, ...auth };
+}
+
+function firstLine(path: string, found: Finding[]): string | undefined {
+  const before = found.length;
+  readable(path, ['outbound', 'password_file'], found);
+  if (found.length > before) return '';
+  const [line = ''] = readFileSync(path, 'utf8').split(/\r?\n/, 1);
+  if (line === '') found.push({ path: ['outbound', 'password_file'], text: `${path} has no first line` });
+  return line;
+}
+
+/** The path itself; a finding if nothing can be read there. */
+function readable(path: string, at: readonly PropertyKey[], found: Finding[]): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) found.push({ path: at, text: `there is no file ${path}` });
+  else if (!stat.isFile()) found.push({ path: at, text: `${path} is not a file` });
+  else {
+    try {
+      accessSync(path, constants.R_OK);
+    } catch {
+      found.push({ path: at, text: `${path} cannot be read: permission denied` });
+    }
+  }
+  return path;
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+/** Without the keys that have no value. */
+function optional<T extends object>(value: T): Partial<Defined<T>> {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Partial<Defined<T>>;
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) freeze(inner);
+  }
+  return value;
+}

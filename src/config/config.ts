@@ -1,0 +1,78 @@
+/**
+ * The configuration as the rest of the program sees it: checked, complete, frozen. A reload makes
+ * a new one; nobody changes a part of it. How it is written in YAML is `schema.ts`.
+ */
+import type { HostPort, Site, TlsPolicy } from '../site/site.ts';
+
+export type Outbound =
+  | { readonly kind: 'mx' }
+  | {
+      readonly kind: 'smarthost';
+      readonly host: string;
+      readonly port: number;
+      readonly tls: TlsPolicy;
+      readonly auth?: { readonly user: string; readonly password: string };
+    };
+
+export interface Limits {
+  /** Octets of one mail, while the primary's own limit is not known. */
+  readonly size: number;
+  /** SMTP connections at once, all peers together. */
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  /** Recipients in one transaction. */
+  readonly recipients: number;
+  /** Octets of the disk that mail may not use. */
+  readonly reserve: number;
+  /** Octets that the spool may use; absent: all that is free but the reserve. */
+  readonly spool?: number;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface Config {
+  /** The file it was read from, absolute. */
+  readonly file: string;
+  readonly hostname: string;
+  /** The spool folder, absolute. */
+  readonly spool: string;
+  /** Other names (canonical) and addresses that are us. */
+  readonly also: { readonly names: readonly string[]; readonly addresses: readonly string[] };
+  readonly listen: { readonly smtp: readonly HostPort[] };
+  /** Absolute paths of PEM files. Empty: a self-signed key is made and kept. */
+  readonly tls: readonly { readonly cert: string; readonly key: string }[];
+  /** Empty: the system's. */
+  readonly resolver: readonly HostPort[];
+  /** Networks as `address/bits`, canonical. */
+  readonly peers: readonly string[];
+  readonly outbound: Outbound;
+  readonly notices: {
+    /** `local@domain`, `domain`, or `.domain` for all below it; domains canonical. */
+    readonly allow: readonly string[];
+    /** Milliseconds that undeliverable mail is kept; absent: until an operator removes it. */
+    readonly undeliverable?: number;
+  };
+  /** Who gets the mail for postmaster; absent: it stays in the operator's queue. */
+  readonly postmaster?: string;
+  readonly limits: Limits;
+  readonly log: { readonly level: LogLevel };
+  readonly sites: readonly Site[];
+}
+
+/** One thing that is wrong in the file, and where. */
+export interface Problem {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+  /** What is wrong and what is meant, in one line. */
+  readonly text: string;
+}
+
+export type Loaded =
+  | { readonly kind: 'ok'; readonly config: Config }
+  | { readonly kind: 'bad'; readonly problems: readonly Problem[] };
+
+/** As compilers write it, so that editors can jump to it. */
+export const showProblem = (p: Problem): string => `${p.file}:${p.line}:${p.column}: ${p.text}`;
