@@ -165,7 +165,7 @@ export interface Lease {
   hasten(now: Instant): void;
   /** The earliest nextTry of an entry that is not handed out or held; null if there is none. */
   nextReady(): Instant | null;
-  /** Entries not handed out that arrived at or before `arrivedBefore` with fewer than `warned` warnings (all, when absent), oldest first. Hands them out. */
+  /** Entries not handed out and not held that arrived at or before `arrivedBefore` with fewer than `warned` warnings (all, when absent), oldest first. Hands them out. */
   due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]>;
   open(id: EntryId, from?: number): Promise<Content | Corrupt | Gone>;
   /** Durable when it resolves; grouped; idempotent. Entries with no pending recipient, no hold, are gone after it. */
@@ -197,8 +197,11 @@ export interface Spool {
   open(id: EntryId): Promise<Content | Corrupt | Gone>;
   /** Durable. Returns those it applied to. */
   operate(ids: readonly EntryId[], act: OperatorAct): Promise<readonly EntryId[]>;
-  /** Routes changed. Durable. An entry that is handed out is moved all the same; its settle still counts. */
-  move(id: EntryId, to: QueueName): Promise<void>;
+  /**
+   * Routes changed. Durable. An entry that is handed out is moved all the same; its settle still counts.
+   * With `recipients` (indices), only these move, as a new entry of the same mail.
+   */
+  move(id: EntryId, to: QueueName, recipients?: readonly number[]): Promise<void>;
   /** A hint, never relied on. Called after commit, settle with notice, move, release and hasten. */
   onArrival(fn: (queue: QueueName) => void): () => void;
   health(): SpoolHealth;
