@@ -187,6 +187,8 @@ export interface Gone {
 export interface Spool {
   /** `size`: as declared by SIZE=. Says at once if there is no room for these queues. */
   draft(room: { readonly size?: number; readonly queues: readonly QueueName[] }): Promise<Draft | Refused>;
+  /** Octets that this queue may still take by its share; asked at each RCPT, answers at once. */
+  room?(queue: QueueName): number;
   lease(queue: QueueName, holder: string): Promise<Lease | Busy>;
   queues(): Iterable<QueueSummary>;
   summary(queue: QueueName): QueueSummary;

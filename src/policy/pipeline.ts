@@ -1,0 +1,78 @@
+/**
+ * The order of checks, and nothing else: each check has a file of its own. The first refusal
+ * counts. Cheap ones and those that keep the door shut come first.
+ */
+
+import type { MailCommand, RcptCommand } from '../protocol/smtp/session.ts';
+import type { SiteDirectory } from '../site/site.ts';
+import { loops, type Part, type Passing } from './loop.ts';
+import type { PrimaryKnowledge, RoomView, Settings } from './ports.ts';
+import type { RecipientLists } from './recipients.ts';
+import { knownRecipient } from './recipients.ts';
+import { type Route, routeOf, secondHop } from './relay.ts';
+import { queueRoom, spoolRoom } from './room.ts';
+import { actualSize, declaredSize, sizeForSite } from './size.ts';
+import { utf8Addresses, utf8Header } from './utf8.ts';
+import { ACCEPT, type Refusal, refusal, type Verdict } from './verdict.ts';
+
+/** What the checks look at. */
+export interface World {
+  readonly settings: () => Settings;
+  readonly directory: () => SiteDirectory;
+  readonly primaries: PrimaryKnowledge;
+  readonly recipients: RecipientLists;
+  readonly spool: RoomView;
+}
+
+/** A mail whose content is all there. */
+export interface Arrived extends Passing {
+  /** Octets, our trace field included. */
+  readonly size: number;
+  /** The smallest that is known among those who get it. */
+  readonly limit: number;
+  readonly parts: readonly (Part & { readonly utf8: boolean })[];
+}
+
+export class Policy {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  mail(command: MailCommand): Verdict {
+    const { settings, spool } = this.#world;
+    return (
+      refusal(declaredSize(command.size, settings().sizeLimit)) ??
+      refusal(spoolRoom(spool, command.size)) ??
+      ACCEPT
+    );
+  }
+
+  async rcpt(rcpt: RcptCommand, mail: MailCommand, localAddress: string): Promise<Route | Refusal> {
+    const { settings, directory, primaries, recipients, spool } = this.#world;
+    const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress });
+    if (route.kind !== 'route') return route;
+    const { site, address, queue } = route;
+    const lookup = site && !route.always ? await recipients.lookup(site, address) : 'listed';
+    const known = site && primaries.capabilities(site.name);
+    return (
+      refusal(secondHop(address, lookup)) ??
+      refusal(knownRecipient(lookup)) ??
+      refusal(sizeForSite(mail.size, known)) ??
+      refusal(utf8Addresses(mail.sender, address, known)) ??
+      refusal(queueRoom(spool, queue, mail.size)) ??
+      route
+    );
+  }
+
+  arrived(mail: Arrived): Verdict {
+    const { primaries } = this.#world;
+    return (
+      refusal(actualSize(mail.size, mail.limit)) ??
+      refusal(loops(mail)) ??
+      refusal(utf8Header(mail.parts, (site) => primaries.capabilities(site))) ??
+      ACCEPT
+    );
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Where mail enters: makes the Session that answers the SMTP engine's questions, one for each
+ * connection. Asks `policy`, writes to the spool, knows no wire and no disk.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Policy } from '../policy/pipeline.ts';
+import type { PrimaryKnowledge, Settings } from '../policy/ports.ts';
+import type { Peer, Session } from '../protocol/smtp/session.ts';
+import type { SiteDirectory } from '../site/site.ts';
+import type { Spool } from '../spool/port.ts';
+import { ReceiveSession } from './session.ts';
+
+/** What the keepers are told; hints, called while a peer waits: they return at once. */
+export interface ReceiveEvents {
+  /** A connection came from the address of this site's primary. */
+  signOfLife(site: string, peer: string): void;
+  /** This site's primary gave back mail that it got from us. */
+  loop(site: string, peer: string, why: string): void;
+}
+
+export interface Receiving {
+  readonly spool: Pick<Spool, 'draft'>;
+  readonly policy: Policy;
+  readonly settings: () => Settings;
+  readonly directory: () => SiteDirectory;
+  readonly primaries: PrimaryKnowledge;
+  readonly events: ReceiveEvents;
+  /** The secret by which we know our own Received fields (`mail/received.ts`). */
+  readonly key: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function createReceiver(receiving: Receiving): (peer: Peer) => Session {
+  return (peer) => new ReceiveSession(receiving, peer);
+}

@@ -1,0 +1,107 @@
+/**
+ * One connection as `receive` sees it: asks policy at each step, says why in the log, and opens
+ * the content of each mail. The engine keeps the order of commands; this file relies on it.
+ *
+ * Promises: nobody's recipient is taken without policy's word; when the connection is gone,
+ * nothing of an unfinished mail stays.
+ */
+import { describe, type Reply, reply } from '../mail/reply.ts';
+import { spoolRefusal } from '../policy/room.ts';
+import type {
+  ContentSink,
+  MailCommand,
+  Manner,
+  Peer,
+  RcptCommand,
+  Session,
+} from '../protocol/smtp/session.ts';
+import { IncomingMail } from './incoming.ts';
+import type { Receiving } from './receiver.ts';
+import { mailRefused, who } from './telling.ts';
+import { Transaction } from './transaction.ts';
+
+const SENDER_OK = reply(250, '2.1.0', 'Sender ok');
+const RECIPIENT_OK = reply(250, '2.1.5', 'Recipient ok');
+const OUT_OF_ORDER = reply(503, '5.5.1', 'MAIL first');
+
+export class ReceiveSession implements Session {
+  readonly #receiving: Receiving;
+  readonly #peer: Peer;
+  #transaction: Transaction | undefined;
+  #incoming: IncomingMail | undefined;
+
+  constructor(receiving: Receiving, peer: Peer) {
+    this.#receiving = receiving;
+    this.#peer = peer;
+  }
+
+  async connect(): Promise<Reply | null> {
+    const { log, primaries, events } = this.#receiving;
+    const { address, port } = this.#peer;
+    log.info('connection', { peer: address, port });
+    for (const site of primaries.sitesAt(address)) events.signOfLife(site, address);
+    return null;
+  }
+
+  async hello(): Promise<Reply | null> {
+    return null;
+  }
+
+  async mail(command: MailCommand, manner: Manner): Promise<Reply> {
+    const { policy, directory } = this.#receiving;
+    const verdict = policy.mail(command);
+    this.#transaction = new Transaction(command, manner, directory());
+    if (verdict.kind === 'accept') return SENDER_OK;
+    const refused = this.#transaction;
+    this.#transaction = undefined;
+    return mailRefused(this.#receiving.log, verdict, who(this.#peer, refused));
+  }
+
+  async rcpt(command: RcptCommand): Promise<Reply> {
+    const transaction = this.#transaction;
+    if (!transaction) return OUT_OF_ORDER;
+    const verdict = await this.#receiving.policy.rcpt(command, transaction.mail, this.#peer.localAddress);
+    if (verdict.kind === 'route') {
+      transaction.add(command, verdict);
+      return RECIPIENT_OK;
+    }
+    this.#receiving.log.info('recipient refused', {
+      ...who(this.#peer, transaction),
+      recipient: command.address,
+      reply: describe(verdict.reply),
+      why: verdict.why,
+    });
+    return verdict.reply;
+  }
+
+  async content(): Promise<ContentSink | Reply> {
+    const transaction = this.#transaction;
+    if (!transaction || transaction.parts.length === 0) return OUT_OF_ORDER;
+    const size = transaction.mail.size;
+    const draft = await this.#receiving.spool.draft({
+      ...(size !== undefined && { size }),
+      queues: transaction.parts.map((part) => part.queue),
+    });
+    if (draft.kind === 'refused') {
+      return mailRefused(this.#receiving.log, spoolRefusal(draft), who(this.#peer, transaction));
+    }
+    // The connection may have gone while the spool made room.
+    if (this.#transaction !== transaction) {
+      await draft.abort();
+      return OUT_OF_ORDER;
+    }
+    this.#transaction = undefined;
+    this.#incoming = new IncomingMail(this.#receiving, this.#peer, transaction, draft);
+    return this.#incoming;
+  }
+
+  reset(): void {
+    this.#transaction = undefined;
+    this.#incoming?.abort();
+    this.#incoming = undefined;
+  }
+
+  closed(): void {
+    this.reset();
+  }
+}

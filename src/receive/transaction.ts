@@ -1,0 +1,83 @@
+/**
+ * One mail transaction (RFC 5321 §3.3): what MAIL said, and the accepted recipients, grouped by
+ * the queue that they belong to. Each queue gets an entry with its own recipients and nobody else's.
+ */
+import { domainOf } from '../mail/address.ts';
+import type { Envelope, Origin, Recipient } from '../mail/envelope.ts';
+import type { HeaderScan } from '../mail/header.ts';
+import type { Route } from '../policy/relay.ts';
+import { needsUtf8 } from '../policy/utf8.ts';
+import type { MailCommand, Manner, RcptCommand } from '../protocol/smtp/session.ts';
+import type { SiteDirectory } from '../site/site.ts';
+import type { NewEntry, QueueName } from '../spool/port.ts';
+
+/** The recipients of one queue. */
+export interface Part {
+  readonly queue: QueueName;
+  /** The site's name, if the queue is a site's. */
+  readonly site?: string;
+  readonly recipients: Recipient[];
+}
+
+export class Transaction {
+  readonly mail: MailCommand;
+  readonly manner: Manner;
+  readonly #directory: SiteDirectory;
+  readonly #parts = new Map<QueueName, Part>();
+
+  constructor(mail: MailCommand, manner: Manner, directory: SiteDirectory) {
+    this.mail = mail;
+    this.manner = manner;
+    this.#directory = directory;
+  }
+
+  /** In the order of their first recipients. */
+  get parts(): readonly Part[] {
+    return [...this.#parts.values()];
+  }
+
+  get recipients(): readonly string[] {
+    return this.parts.flatMap((part) => part.recipients.map((r) => r.address));
+  }
+
+  add(rcpt: RcptCommand, route: Route): void {
+    let part = this.#parts.get(route.queue);
+    if (!part) {
+      const site = route.site && { site: route.site.name };
+      part = { queue: route.queue, ...site, recipients: [] };
+      this.#parts.set(route.queue, part);
+    }
+    part.recipients.push({
+      address: route.address,
+      ...(rcpt.notify && { notify: rcpt.notify }),
+      ...(rcpt.orcpt !== undefined && { orcpt: rcpt.orcpt }),
+    });
+  }
+
+  /** Whether these sites would put each recipient where it was put: a reload may have come in between. */
+  routedBy(directory: SiteDirectory): boolean {
+    if (directory === this.#directory) return true;
+    return this.parts.every(({ site, recipients }) =>
+      recipients.every((r) => directory.byDomain(domainOf(r.address))?.name === site),
+    );
+  }
+
+  /** Whether this part of the mail can be handed over only by SMTPUTF8 (RFC 6531). */
+  utf8(part: Part, charset: HeaderScan['charset']): boolean {
+    const addresses = [this.mail.sender, ...part.recipients.map((r) => r.address)];
+    return needsUtf8(this.mail.smtputf8, addresses, charset);
+  }
+
+  entry(part: Part, charset: HeaderScan['charset'], origin: Origin): NewEntry {
+    const { sender, body, ret, envid } = this.mail;
+    const envelope: Envelope = {
+      sender,
+      recipients: part.recipients,
+      body,
+      smtputf8: this.utf8(part, charset),
+      ...(ret && { ret }),
+      ...(envid !== undefined && { envid }),
+    };
+    return { queue: part.queue, envelope, origin };
+  }
+}
