@@ -1,0 +1,112 @@
+/**
+ * The log port made from pino: JSON lines on standard error, readable ones on a terminal. A line that
+ * speaks of a mail goes into the trace journal too, whatever the level, as the same text: it is
+ * built once. A reader of standard error that has stopped costs lines, never memory or mail.
+ */
+import { destination, type Logger, pino } from 'pino';
+import type { Clock } from '../base/clock.ts';
+import type { Fields, Log } from '../base/log.ts';
+import type { LogLevel } from '../config/config.ts';
+
+const MOST_PENDING = 4 * 1024 * 1024;
+const WEIGHT: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50 };
+// Each line begins with {"level":"…: its weight is told by the word's first letter.
+const LETTER_AT = '{"level":"'.length;
+const weightOf = (line: string): number => {
+  const letter = line[LETTER_AT];
+  return letter === 'd' ? 20 : letter === 'i' ? 30 : letter === 'w' ? 40 : 50;
+};
+
+interface Sink {
+  write(line: string): void;
+  /** Before the process ends. */
+  flush(): void;
+}
+
+export interface Logging {
+  readonly log: Log;
+  setLevel(level: LogLevel): void;
+  /** From now on lines of mails go there too. */
+  tee(journal: { write(line: string): void }): void;
+  flush(): void;
+}
+
+export async function openLog(level: LogLevel, clock: Clock): Promise<Logging> {
+  return makeLog(level, clock, await standardError());
+}
+
+export function makeLog(level: LogLevel, clock: Clock, sink: Sink): Logging {
+  const gate = { debug: level === 'debug' };
+  let shown = WEIGHT[level];
+  let journal: { write(line: string): void } | undefined;
+  const both = {
+    write(line: string): void {
+      if (weightOf(line) >= shown) sink.write(line);
+      if (journal && line.includes('"mail":"')) journal.write(line);
+    },
+  };
+  const logger = pino(
+    {
+      // The gate and the sink choose: what is not shown may have to go into the journal all the same.
+      level: 'debug',
+      messageKey: 'event',
+      base: undefined,
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: () => `,"time":"${new Date(clock.now()).toISOString()}"`,
+    },
+    both,
+  );
+  return {
+    log: new PinoLog(logger, gate),
+    setLevel(next) {
+      shown = WEIGHT[next];
+      gate.debug = next === 'debug';
+    },
+    tee(into) {
+      journal = into;
+    },
+    flush: () => sink.flush(),
+  };
+}
+
+class PinoLog implements Log {
+  readonly #logger: Logger;
+  readonly #gate: { debug: boolean };
+
+  constructor(logger: Logger, gate: { debug: boolean }) {
+    this.#logger = logger;
+    this.#gate = gate;
+  }
+
+  debug(event: string, fields?: Fields): void {
+    if (this.#gate.debug) this.#logger.debug(fields, event);
+  }
+
+  info(event: string, fields?: Fields): void {
+    this.#logger.info(fields, event);
+  }
+
+  warn(event: string, fields?: Fields): void {
+    this.#logger.warn(fields, event);
+  }
+
+  error(event: string, fields?: Fields): void {
+    this.#logger.error(fields, event);
+  }
+
+  child(fields: Fields): Log {
+    return new PinoLog(this.#logger.child(fields), this.#gate);
+  }
+}
+
+async function standardError(): Promise<Sink> {
+  if (!process.stderr.isTTY) {
+    const stream = destination({ dest: 2, sync: false, maxLength: MOST_PENDING });
+    stream.on('error', () => {}); // nobody reads any more: there is nowhere left to say so
+    return { write: (line) => void stream.write(line), flush: () => stream.flushSync() };
+  }
+  const { prettyFactory } = await import('pino-pretty');
+  const pretty = prettyFactory({ colorize: true, messageKey: 'event', translateTime: 'SYS:HH:MM:ss.l' });
+  const show = (line: string) => void process.stderr.write(String(pretty(line)));
+  return { write: show, flush() {} };
+}
