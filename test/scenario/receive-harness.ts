@@ -1,0 +1,242 @@
+/**
+ * A receiver with everything around it in memory, for the scenarios of policy and receive: a spool
+ * that keeps what was committed, knowledge of primaries as literals, a log that is a list.
+ */
+
+import { DAY, HOUR, SECOND } from '../../src/base/clock.ts';
+import type { Fields, Log } from '../../src/base/log.ts';
+import { canonicalDomain } from '../../src/mail/address.ts';
+import type { Reply } from '../../src/mail/reply.ts';
+import { Policy } from '../../src/policy/pipeline.ts';
+import { type Capabilities, DEFAULT_SIZE_LIMIT, type Settings } from '../../src/policy/ports.ts';
+import { RecipientLists } from '../../src/policy/recipients.ts';
+import { parseMail, parseRcpt } from '../../src/protocol/smtp/parameters.ts';
+import type { Manner, Peer, Session } from '../../src/protocol/smtp/session.ts';
+import { createReceiver } from '../../src/receive/receiver.ts';
+import { type Site, SiteDirectory } from '../../src/site/site.ts';
+import type { Committed, Draft, NewEntry, QueueName, Refused, SpoolHealth } from '../../src/spool/port.ts';
+import { SimClock } from '../support/sim-clock.ts';
+
+export interface Held {
+  readonly id: string;
+  readonly head: string;
+  readonly body: Buffer;
+  readonly entries: readonly NewEntry[];
+}
+
+/** Keeps mails in memory; can be told to refuse. */
+export class SpoolDouble {
+  readonly mails: Held[] = [];
+  readonly asked: { size?: number; queues: readonly QueueName[] }[] = [];
+  readonly shares = new Map<QueueName, number>();
+  /** Drafts that are neither committed nor aborted. */
+  open = 0;
+  state: SpoolHealth['state'] = 'ok';
+  left = 1e12;
+  refuseDraft: Refused | undefined;
+  refuseCommit: Refused | undefined;
+  /** Held back by a test: commits wait for it. */
+  sync: Promise<void> = Promise.resolve();
+  #next = 1;
+
+  async draft(room: { size?: number; queues: readonly QueueName[] }): Promise<Draft | Refused> {
+    this.asked.push(room);
+    return this.refuseDraft ?? new DraftDouble(this, `m${this.#next++}`);
+  }
+
+  room(queue: QueueName): number {
+    return this.shares.get(queue) ?? this.left;
+  }
+
+  health(): SpoolHealth {
+    return { state: this.state, room: this.left, entries: 0, bytes: 0, corrupt: 0 };
+  }
+}
+
+class DraftDouble implements Draft {
+  readonly kind = 'draft';
+  readonly id: string;
+  readonly #spool: SpoolDouble;
+  readonly #chunks: Uint8Array[] = [];
+  #over = false;
+  written = 0;
+
+  constructor(spool: SpoolDouble, id: string) {
+    this.#spool = spool;
+    this.id = id;
+    spool.open++;
+  }
+
+  async write(body: Uint8Array): Promise<void> {
+    if (this.#over) throw new Error('written to a draft that is over');
+    this.#chunks.push(body);
+    this.written += body.byteLength;
+  }
+
+  async commit(head: Uint8Array, entries: readonly NewEntry[]): Promise<Committed | Refused> {
+    this.#end();
+    await this.#spool.sync;
+    if (this.#spool.refuseCommit) return this.#spool.refuseCommit;
+    const body = Buffer.concat(this.#chunks);
+    this.#spool.mails.push({ id: this.id, head: Buffer.from(head).toString(), body, entries });
+    return { kind: 'committed', entries: entries.map((_, i) => (i === 0 ? this.id : `${this.id}.${i + 1}`)) };
+  }
+
+  async abort(): Promise<void> {
+    if (!this.#over) this.#end();
+  }
+
+  #end(): void {
+    if (this.#over) throw new Error('a draft ended twice');
+    this.#over = true;
+    this.#spool.open--;
+  }
+}
+
+export interface Line {
+  readonly level: string;
+  readonly event: string;
+  readonly fields: Fields;
+}
+
+/** A log that remembers. */
+export function listLog(lines: Line[], more: Fields = {}): Log {
+  const at = (level: string) => (event: string, fields?: Fields) => {
+    lines.push({ level, event, fields: { ...more, ...fields } });
+  };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => listLog(lines, { ...more, ...fields }),
+  };
+}
+
+export function makeSite(name: string, domains: readonly string[], more: Partial<Site> = {}): Site {
+  return {
+    name,
+    domains: domains.map(canonicalDomain),
+    collect: 'push',
+    primary: { kind: 'mx' },
+    tls: { kind: 'may' },
+    recipients: { kind: 'any' },
+    whileUp: 'accept',
+    hold: 30 * DAY,
+    warn: [4 * HOUR],
+    connections: 10,
+    probe: 60 * SECOND,
+    ...more,
+  };
+}
+
+export const HOSTNAME = 'mx2.restante.example';
+export const STRANGER = '198.51.100.10';
+
+export const SETTINGS: Settings = {
+  hostname: HOSTNAME,
+  names: [HOSTNAME, 'mx2.customer.example'],
+  addresses: ['203.0.113.9', '2001:db8::9'],
+  sizeLimit: DEFAULT_SIZE_LIMIT,
+};
+
+export class House {
+  readonly spool = new SpoolDouble();
+  readonly clock = new SimClock();
+  readonly lines: Line[] = [];
+  readonly events: string[] = [];
+  readonly capabilities = new Map<string, Capabilities>();
+  /** IP address → sites whose primary is there. */
+  readonly primaries = new Map<string, string[]>();
+  settings: Settings;
+  directory: SiteDirectory;
+  readonly receiver: (peer: Peer) => Session;
+
+  constructor(sites: readonly Site[], settings: Partial<Settings> = {}) {
+    this.settings = { ...SETTINGS, ...settings };
+    this.directory = new SiteDirectory(sites);
+    const log = listLog(this.lines);
+    const shared = {
+      spool: this.spool,
+      settings: () => this.settings,
+      directory: () => this.directory,
+      primaries: {
+        capabilities: (site: string) => this.capabilities.get(site),
+        sitesAt: (address: string) => this.primaries.get(address) ?? [],
+      },
+    };
+    this.receiver = createReceiver({
+      ...shared,
+      policy: new Policy({ ...shared, recipients: new RecipientLists({ clock: this.clock, log }) }),
+      events: {
+        signOfLife: (site, peer) => void this.events.push(`life ${site} ${peer}`),
+        loop: (site, peer) => void this.events.push(`loop ${site} ${peer}`),
+      },
+      key: 'a secret of this house',
+      clock: this.clock,
+      log,
+    });
+  }
+
+  visit(address: string = STRANGER): Visit {
+    return new Visit(this.receiver(peerAt(address)));
+  }
+
+  logged(event: string): Fields[] {
+    return this.lines.filter((line) => line.event === event).map((line) => line.fields);
+  }
+}
+
+export const peerAt = (address: string): Peer => ({
+  address,
+  port: 40000,
+  localAddress: '192.0.2.25',
+  localPort: 25,
+});
+
+export const EHLO: Manner = { helo: 'client.example', esmtp: true };
+
+/** "550 5.7.1": what of a reply a test looks at. */
+export const status = (r: Reply): string => [r.code, r.enhanced].filter(Boolean).join(' ');
+
+/** A peer that speaks to a Session through the grammar, without an engine in between. */
+export class Visit {
+  readonly session: Session;
+  manner: Manner = EHLO;
+  #utf8 = false;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  async mail(args: string): Promise<string> {
+    const parsed = parseMail(args);
+    if (parsed.kind === 'bad') return status(parsed.reply);
+    this.#utf8 = parsed.command.smtputf8;
+    return status(await this.session.mail(parsed.command, this.manner));
+  }
+
+  async rcpt(args: string): Promise<string> {
+    const parsed = parseRcpt(args, this.#utf8);
+    if (parsed.kind === 'bad') return status(parsed.reply);
+    return status(await this.session.rcpt(parsed.command));
+  }
+
+  /** Content in the chunks given; the reply to its end. */
+  async data(...chunks: readonly (string | Buffer)[]): Promise<string> {
+    const sink = await this.session.content();
+    if ('code' in sink) return status(sink);
+    for (const chunk of chunks) await sink.write(Buffer.from(chunk));
+    return status(await sink.end());
+  }
+
+  /** A whole mail; the reply to its end, or to what was refused before. */
+  async send(sender: string, recipients: readonly string[], content: string): Promise<string> {
+    let said = await this.mail(`FROM:<${sender}>`);
+    for (const recipient of recipients) {
+      if (!said.startsWith('2')) return said;
+      said = await this.rcpt(`TO:<${recipient}>`);
+    }
+    return said.startsWith('2') ? this.data(content) : said;
+  }
+}
