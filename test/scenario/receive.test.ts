@@ -1,0 +1,459 @@
+/**
+ * Mail on its way in: who gets which entry, when 250 is said, what is left of mail that is not
+ * taken, and the limits of size, room and UTF-8.
+ */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { SECOND } from '../../src/base/clock.ts';
+import { SiteDirectory } from '../../src/site/site.ts';
+import { EHLO, House, makeSite, STRANGER } from './receive-harness.ts';
+
+const MAIL = 'From: a@sender.example\r\nMessage-ID: <1@sender.example>\r\nSubject: x\r\n\r\nbody\r\n';
+const SITES = ['one', 'two', 'three'].map((name) => makeSite(name, [`${name}.example`]));
+const makeHouse = () => new House(SITES);
+
+describe('entries', () => {
+  test('each queue gets its own recipients and nobody else, in one commit', async () => {
+    const house = makeHouse();
+    const recipients = Array.from(
+      { length: 120 },
+      (_, i) => `u${i}@${['one', 'two', 'three'][i % 3]}.example`,
+    );
+    recipients.push('postmaster');
+    assert.equal(await house.visit().send('a@sender.example', recipients, MAIL), '250 2.0.0');
+    assert.equal(house.spool.mails.length, 1);
+    const [held] = house.spool.mails;
+    assert.deepEqual(
+      held?.entries.map((e) => e.queue),
+      ['one', 'two', 'three', 'operator'],
+    );
+    for (const { queue, envelope } of held?.entries ?? []) {
+      const of =
+        queue === 'operator'
+          ? ['postmaster@mx2.restante.example']
+          : recipients.filter((r) => r.endsWith(`@${queue}.example`));
+      assert.deepEqual(
+        envelope.recipients.map((r) => r.address),
+        of,
+      );
+    }
+    assert.deepEqual(house.spool.asked, [{ queues: ['one', 'two', 'three', 'operator'] }]);
+  });
+
+  test('envelope, parameters and origin are kept as they came', async () => {
+    const house = makeHouse();
+    const visit = house.visit();
+    visit.manner = { ...EHLO, tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' } };
+    const sender = 'prvs=0123ABCdef=Joe.Doe+x@Sender.Example';
+    await visit.mail(`FROM:<${sender}> SIZE=1000 BODY=8BITMIME RET=HDRS ENVID=QQ314159`);
+    await visit.rcpt('TO:<U@One.Example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;v+40w');
+    await visit.rcpt('TO:<v@one.example>');
+    assert.equal(await visit.data(MAIL), '250 2.0.0');
+    const [held] = house.spool.mails;
+    assert.deepEqual(held?.entries, [
+      {
+        queue: 'one',
+        envelope: {
+          sender,
+          recipients: [
+            { address: 'U@One.Example', notify: ['SUCCESS', 'DELAY'], orcpt: 'rfc822;v+40w' },
+            { address: 'v@one.example' },
+          ],
+          body: '8bitmime',
+          smtputf8: false,
+          ret: 'HDRS',
+          envid: 'QQ314159',
+        },
+        origin: { kind: 'received', peer: STRANGER, helo: 'client.example', protocol: 'ESMTPS' },
+      },
+    ]);
+    assert.deepEqual(house.spool.asked, [{ size: 1000, queues: ['one'] }]);
+  });
+
+  test('content is passed on byte for byte, below one Received field of ours', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 }), async (chunks) => {
+        const house = makeHouse();
+        const visit = house.visit();
+        await visit.mail('FROM:<>');
+        await visit.rcpt('TO:<u@one.example>');
+        assert.equal(await visit.data(...chunks.map((c) => Buffer.from(c))), '250 2.0.0');
+        const [held] = house.spool.mails;
+        assert.deepEqual(held?.body, Buffer.concat(chunks));
+        assert.match(held?.head ?? '', /^Received: from client\.example \(unknown \[198\.51\.100\.10\]\)/);
+        assert.match(held?.head ?? '', /id m1\s+for\s+<u@one\.example>;/);
+        assert.equal(held?.head.match(/\r\n(?![ \t])/g)?.length, 1);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('no for clause with several recipients, in whichever queues', async () => {
+    const house = makeHouse();
+    await house.visit().send('', ['u@one.example', 'v@two.example'], MAIL);
+    assert.doesNotMatch(house.spool.mails[0]?.head ?? '', /\bfor\b|u@one|v@two/);
+  });
+
+  test('the same Message-ID twice is two mails', async () => {
+    const house = makeHouse();
+    for (let i = 0; i < 2; i++) await house.visit().send('a@sender.example', ['u@one.example'], MAIL);
+    assert.equal(house.spool.mails.length, 2);
+  });
+
+  test('a refused recipient leaves the others alone', async () => {
+    const house = makeHouse();
+    const visit = house.visit();
+    await visit.mail('FROM:<a@sender.example>');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '250 2.1.5');
+    assert.equal(await visit.rcpt('TO:<u@victim.example>'), '550 5.7.1');
+    assert.equal(await visit.data(MAIL), '250 2.0.0');
+    assert.deepEqual(house.spool.mails[0]?.entries[0]?.envelope.recipients, [{ address: 'u@one.example' }]);
+    assert.deepEqual(house.logged('recipient refused'), [
+      {
+        peer: STRANGER,
+        helo: 'client.example',
+        sender: 'a@sender.example',
+        recipient: 'u@victim.example',
+        reply: '550 5.7.1 Relaying to that address is denied',
+        why: 'the domain belongs to no site',
+      },
+    ]);
+  });
+});
+
+describe('250', () => {
+  test('is said only when the commit resolved', async () => {
+    const house = makeHouse();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    house.spool.sync = promise;
+    let said = '';
+    const sent = house
+      .visit()
+      .send('', ['u@one.example'], MAIL)
+      .then((reply) => (said = reply));
+    await house.clock.settle();
+    assert.equal(said, '');
+    assert.deepEqual(house.logged('mail accepted'), []);
+    resolve();
+    await sent;
+    assert.equal(said, '250 2.0.0');
+    assert.equal(house.logged('mail accepted').length, 1);
+  });
+
+  test('is not said when the spool refuses, or fails, at the last moment', async () => {
+    for (const [why, reply] of [
+      ['full', '452 4.3.1'],
+      ['share', '452 4.3.1'],
+      ['memory', '452 4.3.1'],
+      ['readonly', '451 4.3.0'],
+      ['io', '451 4.3.0'],
+    ] as const) {
+      const house = makeHouse();
+      house.spool.refuseCommit = { kind: 'refused', why, text: 'told so' };
+      assert.equal(await house.visit().send('', ['u@one.example'], MAIL), reply);
+      house.spool.refuseDraft = { kind: 'refused', why, text: 'told so' };
+      assert.equal(await house.visit().send('', ['u@one.example'], MAIL), reply);
+      assert.equal(house.logged('mail refused').length, 2);
+    }
+    const house = makeHouse();
+    house.spool.sync = Promise.reject(new Error('a fault'));
+    assert.equal(await house.visit().send('', ['u@one.example'], MAIL), '451 4.3.0');
+    assert.equal(house.logged('commit failed').length, 1);
+  });
+});
+
+describe('mail that is given up', () => {
+  for (const how of ['abort', 'reset', 'closed'] as const) {
+    test(`leaves nothing: ${how}`, async () => {
+      const house = makeHouse();
+      const visit = house.visit();
+      await visit.mail('FROM:<>');
+      await visit.rcpt('TO:<u@one.example>');
+      const sink = await visit.session.content();
+      assert.ok(!('code' in sink));
+      await sink.write(Buffer.from(MAIL));
+      assert.equal(house.spool.open, 1);
+      if (how === 'abort') sink.abort();
+      else visit.session[how]();
+      sink.abort();
+      assert.equal(house.spool.open, 0);
+      assert.equal(house.spool.mails.length, 0);
+      // Nor do its recipients: the next mail starts anew.
+      assert.equal(await visit.data('x'), '503 5.5.1');
+    });
+  }
+
+  test('leaves nothing when the connection goes while the spool makes room', async () => {
+    const house = makeHouse();
+    const visit = house.visit();
+    await visit.mail('FROM:<>');
+    await visit.rcpt('TO:<u@one.example>');
+    const content = visit.session.content();
+    visit.session.closed();
+    assert.ok('code' in (await content));
+    assert.equal(house.spool.open, 0);
+  });
+
+  test('is not given up once it is being committed', async () => {
+    const house = makeHouse();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    house.spool.sync = promise;
+    const visit = house.visit();
+    await visit.mail('FROM:<>');
+    await visit.rcpt('TO:<u@one.example>');
+    const sink = await visit.session.content();
+    assert.ok(!('code' in sink));
+    const end = sink.end();
+    visit.session.closed();
+    resolve();
+    assert.equal((await end).code, 250);
+    assert.equal(house.spool.mails.length, 1);
+  });
+});
+
+describe('size', () => {
+  const house = makeHouse();
+  house.capabilities.set('one', { size: 1000 });
+  house.capabilities.set('two', { size: 0 });
+  const LIMIT = 150 * 1024 * 1024;
+
+  test('declared over the limit of the configuration is refused at MAIL', async () => {
+    assert.equal(await house.visit().mail(`FROM:<> SIZE=${LIMIT + 1}`), '552 5.3.4');
+    assert.equal(await house.visit().mail(`FROM:<> SIZE=${LIMIT}`), '250 2.1.0');
+  });
+
+  test("declared over a primary's known limit is refused at RCPT, for its site alone", async () => {
+    const visit = house.visit();
+    await visit.mail('FROM:<> SIZE=1001');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '552 5.3.4');
+    assert.equal(await visit.rcpt('TO:<u@two.example>'), '250 2.1.5');
+    assert.equal(await visit.rcpt('TO:<u@three.example>'), '250 2.1.5');
+    await visit.mail('FROM:<> SIZE=1000');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '250 2.1.5');
+  });
+
+  test('an unknown limit, and SIZE 0, refuse nothing below that of the configuration', async () => {
+    const visit = house.visit();
+    await visit.mail(`FROM:<> SIZE=${LIMIT}`);
+    assert.equal(await visit.rcpt('TO:<u@two.example>'), '250 2.1.5');
+    assert.equal(await visit.rcpt('TO:<u@three.example>'), '250 2.1.5');
+  });
+
+  test('the actual size counts, our field included, whatever was declared', async () => {
+    const before = house.spool.mails.length;
+    for (let size = 700; size < 1100; size += 7) {
+      const visit = house.visit();
+      await visit.mail('FROM:<> SIZE=10');
+      await visit.rcpt('TO:<u@one.example>');
+      await visit.rcpt('TO:<u@three.example>');
+      const said = await visit.data(Buffer.alloc(size, 'x'));
+      const held = house.spool.mails.at(-1);
+      if (said === '250 2.0.0') assert.ok(held && held.head.length + held.body.length <= 1000);
+      else assert.equal(said, '552 5.3.4');
+    }
+    assert.ok(house.spool.mails.length > before);
+    assert.equal(house.spool.open, 0);
+  });
+
+  test('what comes over the limit is not written', async () => {
+    const visit = house.visit();
+    await visit.mail('FROM:<>');
+    await visit.rcpt('TO:<u@one.example>');
+    const sink = await visit.session.content();
+    assert.ok(!('code' in sink));
+    await sink.write(Buffer.alloc(900));
+    await sink.write(Buffer.alloc(900));
+    assert.equal(house.spool.open, 0, 'its room is free again before the peer stops');
+    await sink.write(Buffer.alloc(900));
+    assert.equal((await sink.end()).code, 552);
+    sink.abort();
+  });
+});
+
+describe('room', () => {
+  test('want of room is 452 at MAIL, whether declared or not', async () => {
+    const house = makeHouse();
+    house.spool.left = 5000;
+    assert.equal(await house.visit().mail('FROM:<> SIZE=5001'), '452 4.3.1');
+    assert.equal(await house.visit().mail('FROM:<> SIZE=5000'), '250 2.1.0');
+    house.spool.state = 'full';
+    assert.equal(await house.visit().mail('FROM:<>'), '452 4.3.1');
+    house.spool.state = 'readonly';
+    assert.equal(await house.visit().mail('FROM:<>'), '451 4.3.0');
+  });
+
+  test('a site over its share makes only its own recipients wait', async () => {
+    const house = makeHouse();
+    house.spool.shares.set('one', 0);
+    house.spool.shares.set('two', 100);
+    const visit = house.visit();
+    await visit.mail('FROM:<> SIZE=101');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '452 4.3.1');
+    assert.equal(await visit.rcpt('TO:<u@two.example>'), '452 4.3.1');
+    assert.equal(await visit.rcpt('TO:<u@three.example>'), '250 2.1.5');
+    assert.equal(await visit.data(MAIL), '250 2.0.0');
+    assert.deepEqual(
+      house.spool.mails[0]?.entries.map((e) => e.queue),
+      ['three'],
+    );
+    await visit.mail('FROM:<>');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '452 4.3.1');
+    assert.equal(await visit.rcpt('TO:<u@two.example>'), '250 2.1.5');
+  });
+});
+
+describe('UTF-8', () => {
+  const UTF8_HEADER = 'Subject: grüße\r\n\r\nbody\r\n';
+  const house = makeHouse();
+  house.capabilities.set('one', { smtpUtf8: false });
+  house.capabilities.set('two', { smtpUtf8: true });
+
+  test('addresses are refused for a site that is known not to take them, at RCPT', async () => {
+    const visit = house.visit();
+    await visit.mail('FROM:<ä@sender.example> SMTPUTF8');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '553 5.6.7');
+    assert.equal(await visit.rcpt('TO:<u@two.example>'), '250 2.1.5');
+    assert.equal(await visit.rcpt('TO:<u@three.example>'), '250 2.1.5', 'nothing is known of it');
+    await visit.mail('FROM:<a@sender.example> SMTPUTF8');
+    assert.equal(await visit.rcpt('TO:<ü@one.example>'), '553 5.6.7');
+    assert.equal(await visit.rcpt('TO:<ü@two.example>'), '250 2.1.5');
+    assert.equal(await visit.rcpt('TO:<u@one.example>'), '250 2.1.5');
+  });
+
+  const last = () => house.spool.mails.at(-1)?.entries.map((e) => [e.queue, e.envelope.smtputf8]);
+
+  async function send(mail: string, recipients: string[], content: string): Promise<string> {
+    const visit = house.visit();
+    await visit.mail(mail);
+    for (const to of recipients) assert.equal(await visit.rcpt(`TO:<${to}>`), '250 2.1.5');
+    return visit.data(content);
+  }
+
+  test('mail that is ASCII goes on without the parameter', async () => {
+    assert.equal(await send('FROM:<a@sender.example> SMTPUTF8', ['u@one.example'], MAIL), '250 2.0.0');
+    assert.deepEqual(last(), [['one', false]]);
+    // 8-bit content is no matter of SMTPUTF8.
+    assert.equal(
+      await send('FROM:<a@sender.example> SMTPUTF8', ['u@one.example'], `${MAIL}grüße\r\n`),
+      '250 2.0.0',
+    );
+    assert.deepEqual(last(), [['one', false]]);
+  });
+
+  test('each queue needs it by its own recipients', async () => {
+    const said = await send('FROM:<> SMTPUTF8', ['u@one.example', 'ü@two.example', 'u@three.example'], MAIL);
+    assert.equal(said, '250 2.0.0');
+    assert.deepEqual(last(), [
+      ['one', false],
+      ['two', true],
+      ['three', false],
+    ]);
+  });
+
+  test('a UTF-8 header needs it, if it was declared', async () => {
+    await send('FROM:<> SMTPUTF8', ['u@two.example'], UTF8_HEADER);
+    assert.deepEqual(last(), [['two', true]]);
+    // Undeclared: raw octets in a header, as they always were; passed on as they came.
+    assert.equal(await send('FROM:<>', ['u@one.example'], UTF8_HEADER), '250 2.0.0');
+    assert.deepEqual(last(), [['one', false]]);
+  });
+
+  test('a UTF-8 header that the primary can never take is refused while the sender can be told', async () => {
+    assert.equal(await send('FROM:<> SMTPUTF8', ['u@one.example'], UTF8_HEADER), '550 5.6.9');
+    assert.equal(house.spool.open, 0);
+  });
+
+  test('is told in the protocol of the origin', async () => {
+    await send('FROM:<> SMTPUTF8', ['u@two.example'], MAIL);
+    assert.match(house.spool.mails.at(-1)?.head ?? '', /with UTF8SMTP /);
+    assert.deepEqual(house.spool.mails.at(-1)?.entries[0]?.origin, {
+      kind: 'received',
+      peer: STRANGER,
+      helo: 'client.example',
+      protocol: 'UTF8SMTP',
+    });
+  });
+});
+
+describe('a list of recipients', () => {
+  test('is reread between mails, and never refuses for good while it is broken', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'receive-'));
+    const path = join(folder, 'list');
+    const house = new House([makeSite('one', ['one.example'], { recipients: { kind: 'file', path } })]);
+    const visit = house.visit();
+    await visit.mail('FROM:<>');
+    assert.equal(await visit.rcpt('TO:<joe@one.example>'), '451 4.3.0');
+    assert.equal(await visit.rcpt('TO:<postmaster@one.example>'), '250 2.1.5', 'valid without a list');
+    await writeFile(path, 'joe\n');
+    await house.clock.advance(SECOND);
+    assert.equal(await visit.rcpt('TO:<joe@one.example>'), '250 2.1.5');
+    assert.equal(await visit.rcpt('TO:<ann@one.example>'), '550 5.1.1');
+    await writeFile(path, 'joe\nann\n');
+    await house.clock.advance(SECOND);
+    assert.equal(await visit.rcpt('TO:<ann@one.example>'), '250 2.1.5');
+    await rm(folder, { recursive: true });
+    await house.clock.advance(SECOND);
+    assert.equal(await visit.rcpt('TO:<ann@one.example>'), '250 2.1.5');
+  });
+});
+
+describe('a reload during a transaction', () => {
+  async function across(reload: (house: House) => void): Promise<string> {
+    const house = makeHouse();
+    const visit = house.visit();
+    await visit.mail('FROM:<>');
+    await visit.rcpt('TO:<u@one.example>');
+    await visit.rcpt('TO:<postmaster>');
+    reload(house);
+    const said = await visit.data(MAIL);
+    assert.equal(house.spool.open, 0);
+    return said;
+  }
+
+  test('changes nothing for recipients who stay where they are', async () => {
+    assert.equal(await across((house) => (house.directory = new SiteDirectory(SITES))), '250 2.0.0');
+  });
+
+  test('puts off a mail whose recipient has moved or gone', async () => {
+    assert.equal(await across((house) => (house.directory = new SiteDirectory([]))), '451 4.3.5');
+    const moved = new SiteDirectory([makeSite('new', ['one.example'])]);
+    assert.equal(await across((house) => (house.directory = moved)), '451 4.3.5');
+  });
+});
+
+describe('the log', () => {
+  test('tells who connected, and the sites hear of their primaries', async () => {
+    const house = makeHouse();
+    house.primaries.set('192.0.2.80', ['one', 'two']);
+    assert.equal(await house.visit('192.0.2.80').session.connect(), null);
+    assert.equal(await house.visit().session.connect(), null);
+    assert.deepEqual(house.events, ['life one 192.0.2.80', 'life two 192.0.2.80']);
+    assert.deepEqual(
+      house.logged('connection').map((f) => f.peer),
+      ['192.0.2.80', STRANGER],
+    );
+  });
+
+  test('tells a mail once, by its id', async () => {
+    const house = makeHouse();
+    await house.visit().send('a@sender.example', ['u@one.example', 'v@two.example'], MAIL);
+    const size = (house.spool.mails[0]?.head.length ?? 0) + MAIL.length;
+    assert.deepEqual(house.logged('mail accepted'), [
+      {
+        mail: 'm1',
+        entries: ['m1', 'm1.2'],
+        queues: ['one', 'two'],
+        peer: STRANGER,
+        helo: 'client.example',
+        sender: 'a@sender.example',
+        recipients: ['u@one.example', 'v@two.example'],
+        size,
+        protocol: 'ESMTP',
+      },
+    ]);
+  });
+});
