@@ -1,0 +1,70 @@
+/**
+ * The state of one queue (DESIGN.md §5), and the only place where it changes.
+ *
+ *   up        hand over as it comes
+ *   down      the site's trouble: one probe per interval, nothing else
+ *   draining  it is back: slow start until the queue is worked through
+ *   held      by an operator: nothing
+ *
+ *   up ──▶ down ──▶ draining ──▶ up      any ──▶ held ──▶ draining
+ *          ◀── draining;  up ──▶ draining when an operator flushes
+ */
+import type { Clock, Instant } from '../base/clock.ts';
+import type { KeeperState } from './view.ts';
+
+export const STATES: readonly KeeperState[] = ['up', 'down', 'draining', 'held'];
+
+const NEXT: Readonly<Record<KeeperState, readonly KeeperState[]>> = {
+  up: ['down', 'draining', 'held'],
+  down: ['draining', 'held'],
+  draining: ['up', 'down', 'held'],
+  // Not straight to `up`: who released it does not know what became of the site meanwhile.
+  held: ['draining'],
+};
+
+export const mayMove = (from: KeeperState, to: KeeperState): boolean => NEXT[from].includes(to);
+
+export type Moved = (to: KeeperState, from: KeeperState, reason: string | null) => void;
+
+export class QueueState {
+  readonly #clock: Clock;
+  readonly #moved: Moved;
+  #state: KeeperState;
+  #reason: string | null;
+  #since: Instant;
+
+  constructor(clock: Clock, first: KeeperState, reason: string | null, moved: Moved) {
+    this.#clock = clock;
+    this.#moved = moved;
+    this.#state = first;
+    this.#reason = reason;
+    this.#since = clock.now();
+  }
+
+  get is(): KeeperState {
+    return this.#state;
+  }
+
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  get since(): Instant {
+    return this.#since;
+  }
+
+  /** The setter. A move that is not in the table is a fault of the program. */
+  to(next: KeeperState, reason: string | null = null): void {
+    const from = this.#state;
+    if (!mayMove(from, next)) throw new Error(`keeper: no way from ${from} to ${next}`);
+    this.#state = next;
+    this.#reason = reason;
+    this.#since = this.#clock.now();
+    this.#moved(next, from, reason);
+  }
+
+  /** Still the same state, for another reason. */
+  because(reason: string): void {
+    this.#reason = reason;
+  }
+}
