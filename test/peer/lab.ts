@@ -8,7 +8,16 @@
  * it outlives a host that is switched off; the checkout is at its own path.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 
 export type Host = 'dns' | 'primary' | 'backup' | 'sender' | 'exim' | 'osmtpd';
@@ -42,7 +51,13 @@ const TOOLS: Record<string, string> = {
 
 /** Says what is missing before anything strange happens. */
 export function requireLab(): void {
-  const missing = [...new Set(Object.keys(TOOLS).filter((t) => !existsSync(t)).map((t) => TOOLS[t]))];
+  const missing = [
+    ...new Set(
+      Object.keys(TOOLS)
+        .filter((t) => !existsSync(t))
+        .map((t) => TOOLS[t]),
+    ),
+  ];
   const wrong: string[] = [];
   if (process.getuid?.() !== 0) wrong.push('They need root: they make hosts out of network namespaces.');
   if (missing.length) {
@@ -63,7 +78,8 @@ export async function until<T>(
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found as NonNullable<Exclude<T, false>>;
+    if (found !== undefined && found !== null && found !== false)
+      return found as NonNullable<Exclude<T, false>>;
     if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
     await sleep(every);
   }
@@ -100,7 +116,8 @@ export class Lab {
     this.#nest = mkdtempSync(join(NEST, 'run-'));
     this.share = join(this.#nest, 'share');
     // An overlay cannot lie on an overlay (containers): then the hosts' own files are in memory.
-    this.#hosts = statfsSync(NEST).type === OVERLAYFS ? mkdtempSync('/dev/shm/restante-lab-') : join(this.#nest, 'hosts');
+    this.#hosts =
+      statfsSync(NEST).type === OVERLAYFS ? mkdtempSync('/dev/shm/restante-lab-') : join(this.#nest, 'hosts');
     mkdirSync(this.share);
     writeFileSync(join(this.#nest, 'owner'), `${process.pid}\n${this.#hosts}\n`);
     this.#env = {
@@ -134,7 +151,8 @@ export class Lab {
       const args = ['-o', 'DPkg::Lock::Timeout=120', '-o', `Dir::Cache::archives=${cache}`];
       args.push('install', '-y', '--download-only', '--no-install-recommends', name);
       const ran = await run('apt-get', args, { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, 180);
-      if (ran.code !== 0) throw new Error(`apt-get cannot download ${name} (apt-get update first?)\n${ran.stderr}`);
+      if (ran.code !== 0)
+        throw new Error(`apt-get cannot download ${name} (apt-get update first?)\n${ran.stderr}`);
       writeFileSync(join(cache, 'complete'), '');
     }
     execFileSync('mkdir', ['-p', join(this.share, 'debs')]);
@@ -164,13 +182,17 @@ export class Lab {
   /** The same; anything but exit 0 is a fault. */
   async must(host: Host, command: string[], seconds = 60): Promise<string> {
     const ran = await this.exec(host, command, seconds);
-    if (ran.code !== 0) throw new Error(`${host}: ${command.join(' ')}: exit ${ran.code}\n${ran.stdout}${ran.stderr}`);
+    if (ran.code !== 0)
+      throw new Error(`${host}: ${command.join(' ')}: exit ${ran.code}\n${ran.stdout}${ran.stderr}`);
     return ran.stdout;
   }
 
   /** Starts a command in a host; it ends with the lab at the latest. */
   spawn(host: Host, command: string[]): ChildProcess {
-    const child = spawn(NETLAB, ['exec', host, ...command], { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(NETLAB, ['exec', host, ...command], {
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;

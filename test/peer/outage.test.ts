@@ -8,7 +8,16 @@ import { after, before, describe, test } from 'node:test';
 import { maildirFiles } from './lab/audit.ts';
 import type { CorpusSpec } from './lab/corpus.ts';
 import { postfix } from './lab/mta.ts';
-import { examine, expected, inject, type Numbers, seconds, takenByBackup, untilArrived, untilTaken } from './lab/relay.ts';
+import {
+  examine,
+  expected,
+  inject,
+  type Numbers,
+  seconds,
+  takenByBackup,
+  untilArrived,
+  untilTaken,
+} from './lab/relay.ts';
 import { config, Restante } from './lab/restante.ts';
 import { Lab, sleep } from './lab.ts';
 
@@ -48,7 +57,9 @@ describe('an outage of the primary, with Postfix on both sides', () => {
     await restante.start();
     numbers = await injected;
     await untilTaken(lab, sender, total, 180);
-    t.diagnostic(`${spec.count} mails, ${total} recipients, taken in ${seconds(Date.now() - begun)}; killed after ${killed}`);
+    t.diagnostic(
+      `${spec.count} mails, ${total} recipients, taken in ${seconds(Date.now() - begun)}; killed after ${killed}`,
+    );
   });
 
   test('the backup is switched off for a while and has it all afterwards', async () => {
@@ -74,13 +85,17 @@ describe('an outage of the primary, with Postfix on both sides', () => {
     await sleep(8000);
     await lab.link('primary', 'up');
     await untilArrived(lab, primary, total, 300);
-    t.diagnostic(`killed after ${killed}, cable pulled after ${pulled}, all in after ${seconds(Date.now() - back)}`);
+    t.diagnostic(
+      `killed after ${killed}, cable pulled after ${pulled}, all in after ${seconds(Date.now() - back)}`,
+    );
     assert.ok(killed < total && pulled < total, 'kill and cable came while mail was under way');
   });
 
   test('nothing is lost, nothing is changed, repeats are those in flight', async (t) => {
     const found = examine(lab, spec, numbers, sender, primary);
-    t.diagnostic(`${found.copies.size} of ${total} compared; repeats: ${found.ours} ours, ${found.senders} by the sender`);
+    t.diagnostic(
+      `${found.copies.size} of ${total} compared; repeats: ${found.ours} ours, ${found.senders} by the sender`,
+    );
     assert.equal(await restante.queued(), 0, 'the queues are empty');
     // At most what was in flight when it was killed and when the cable was pulled, at two sites.
     const inFlight = 2 * CONNECTIONS * DEPTH;

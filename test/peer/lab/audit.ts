@@ -42,7 +42,7 @@ interface Opened {
 }
 
 const RECIPIENT = /^(?:X-Original-To|Envelope-to|Delivered-To):\s*(\S+)/i;
-const OURS = /^Received:[^]*\sby\s+backup\.example\.test\s[^]*\sid\s+([^\s;]+)/i;
+const OURS = /^Received:.*\sby\s+backup\.example\.test\s.*\sid\s+([^\s;]+)/is;
 
 /** Goes through the fields on top until ours. */
 function open(file: Buffer): Opened | string {
@@ -74,7 +74,9 @@ export function audit(lab: Lab, spec: CorpusSpec, sender: Mta, primary: Mta): Au
     if (!field.startsWith('Received:') || !field.includes(`by ${sender.name}`)) {
       wrong.push(`${path}: below our Received field comes ${field.slice(0, 200)}`);
     }
-    const number = /^Message-ID: <([^.]+(?:\.[^.@]+)*)\.(\d+)@lab\.test>/m.exec(file.toString('latin1', theirs, theirs + 20_000));
+    const number = /^Message-ID: <([^.]+(?:\.[^.@]+)*)\.(\d+)@lab\.test>/m.exec(
+      file.toString('latin1', theirs, theirs + 20_000),
+    );
     if (number?.[1] !== spec.name) {
       wrong.push(`${path}: not of this corpus`);
       continue;
@@ -92,7 +94,10 @@ export function audit(lab: Lab, spec: CorpusSpec, sender: Mta, primary: Mta): Au
 
 /** Undefined: the same octets, line ends apart (a Maildir has LF where the wire has CRLF). */
 function differs(found: Buffer, spec: CorpusSpec, number: number): string | undefined {
-  const sent = Buffer.from(corpusMail(spec, number).content.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+  const sent = Buffer.from(
+    corpusMail(spec, number).content.toString('latin1').replaceAll('\r\n', '\n'),
+    'latin1',
+  );
   if (found.equals(sent)) return undefined;
   let at = 0;
   while (at < sent.length && at < found.length && sent[at] === found[at]) at++;

@@ -48,7 +48,18 @@ function recipients(spec: CorpusSpec, n: number): string[] {
   return [`u${n}@${spec.domains[n % spec.domains.length] ?? home}`];
 }
 
-const TRAPS = ['.', '..', '.hidden', '.\t', '', ' leading', 'trailing \t ', 'From here', '\xe9\xfc\xdf 8-bit \xff', '=20'];
+const TRAPS = [
+  '.',
+  '..',
+  '.hidden',
+  '.\t',
+  '',
+  ' leading',
+  'trailing \t ',
+  'From here',
+  '\xe9\xfc\xdf 8-bit \xff',
+  '=20',
+];
 
 /** Lines are cut out of one piece of noise: cheap enough for a corpus of 100 MB. */
 const NOISE = (() => {

@@ -20,7 +20,11 @@ async function* replies(socket: Socket): AsyncGenerator<string> {
   let text = '';
   for await (const chunk of socket) {
     text += (chunk as Buffer).toString('latin1');
-    for (let m = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(text); m; m = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(text)) {
+    for (
+      let m = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(text);
+      m;
+      m = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(text)
+    ) {
       text = text.slice(m[0].length);
       yield m[0];
     }
@@ -77,7 +81,8 @@ function stuffed(content: Buffer): Buffer {
 }
 
 async function main(): Promise<void> {
-  const [json = '', host = '', port = '25', connections = '1', pause = '0', first = '0'] = process.argv.slice(2);
+  const [json = '', host = '', port = '25', connections = '1', pause = '0', first = '0'] =
+    process.argv.slice(2);
   const spec = JSON.parse(json) as CorpusSpec;
   let next = Number(first);
   const worker = async (): Promise<void> => {
@@ -87,7 +92,12 @@ async function main(): Promise<void> {
     while (next < spec.count) {
       const mail = corpusMail(spec, next++);
       const reply = await client.send(mail);
-      const line: Injected = { number: mail.number, code: Number(reply.slice(0, 3)), reply: reply.trim(), at: Date.now() };
+      const line: Injected = {
+        number: mail.number,
+        code: Number(reply.slice(0, 3)),
+        reply: reply.trim(),
+        at: Date.now(),
+      };
       process.stdout.write(`${JSON.stringify(line)}\n`);
       if (Number(pause)) await new Promise((done) => setTimeout(done, Number(pause)));
     }

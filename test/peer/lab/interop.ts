@@ -1,6 +1,6 @@
 /** One outage with another MTA as sender, and one with it as primary; Postfix on the other side. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test, type TestContext } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { Lab } from '../lab.ts';
 import type { CorpusSpec } from './corpus.ts';
 import { type Mta, postfix } from './mta.ts';
@@ -16,7 +16,10 @@ export function interop(other: Mta): void {
 
     before(async () => {
       lab = await Lab.up('dns', 'primary', 'backup', 'sender', other.host);
-      restante = new Restante(lab, config({ home: { domains: ['example.test'] }, other: { domains: [other.name] } }));
+      restante = new Restante(
+        lab,
+        config({ home: { domains: ['example.test'] }, other: { domains: [other.name] } }),
+      );
       await restante.start();
     });
     after(() => lab?.close());

@@ -14,9 +14,19 @@ const BACKUP = /backup|192\.0\.2\.20|2001:db8:25::20/;
 /** Queue id of the sending MTA → number in the corpus. */
 export type Numbers = ReadonlyMap<string, number>;
 
-export function injectCommand(spec: CorpusSpec, connections: number, host = '127.0.0.1', pause = 0): string[] {
+export function injectCommand(
+  spec: CorpusSpec,
+  connections: number,
+  host = '127.0.0.1',
+  pause = 0,
+): string[] {
   const words = [JSON.stringify(spec), host, '25', String(connections), String(pause)];
-  return [process.execPath, '--disable-warning=ExperimentalWarning', `${ROOT}/test/peer/lab/inject.ts`, ...words];
+  return [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    `${ROOT}/test/peer/lab/inject.ts`,
+    ...words,
+  ];
 }
 
 export const jsonLines = <T>(text: string): T[] =>
@@ -38,7 +48,8 @@ export async function inject(lab: Lab, spec: CorpusSpec, sender: Mta): Promise<N
 }
 
 /** What the backup answered 250, as the sending MTA's log has it. */
-export const takenByBackup = (lab: Lab, sender: Mta): Sent[] => sender.sent(lab).filter((s) => BACKUP.test(s.relay));
+export const takenByBackup = (lab: Lab, sender: Mta): Sent[] =>
+  sender.sent(lab).filter((s) => BACKUP.test(s.relay));
 
 /** "number recipient" for all of the corpus. */
 export function expected(spec: CorpusSpec): Set<string> {
@@ -50,7 +61,11 @@ export function expected(spec: CorpusSpec): Set<string> {
 }
 
 export async function untilTaken(lab: Lab, sender: Mta, count: number, seconds: number): Promise<void> {
-  await until(`${count} recipients answered 250 by the backup`, seconds, () => takenByBackup(lab, sender).length >= count);
+  await until(
+    `${count} recipients answered 250 by the backup`,
+    seconds,
+    () => takenByBackup(lab, sender).length >= count,
+  );
 }
 
 export async function untilArrived(lab: Lab, primary: Mta, count: number, seconds: number): Promise<void> {
@@ -70,7 +85,11 @@ export function examine(lab: Lab, spec: CorpusSpec, numbers: Numbers, sender: Mt
   assert.deepEqual(lost.slice(0, 10), [], `${lost.length} recipients answered 250 have no mail`);
   const all = expected(spec);
   assert.deepEqual(new Set(answered), all, 'the backup answered 250 for each recipient of the corpus');
-  assert.deepEqual(new Set(found.copies.keys()), all, 'the primary has each recipient of the corpus and no other');
+  assert.deepEqual(
+    new Set(found.copies.keys()),
+    all,
+    'the primary has each recipient of the corpus and no other',
+  );
   return found;
 }
 

@@ -48,7 +48,8 @@ export class Restante {
   async kill(signal: 'KILL' | 'TERM' | 'HUP' = 'KILL'): Promise<void> {
     await this.#lab.must('backup', ['sh', '-c', `kill -${signal} $(cat /run/restante.pid)`]);
     if (signal === 'HUP') return;
-    const gone = 'p=$(cat /run/restante.pid); for i in $(seq 300); do kill -0 $p 2>/dev/null || exit 0; sleep .05; done; exit 1';
+    const gone =
+      'p=$(cat /run/restante.pid); for i in $(seq 300); do kill -0 $p 2>/dev/null || exit 0; sleep .05; done; exit 1';
     await this.#lab.must('backup', ['sh', '-c', gone]);
   }
 

@@ -14,7 +14,7 @@ const END = Buffer.from('\r\n.\r\n');
 
 /** One dialog. Understands pipelined commands; offers nothing but PIPELINING and 8BITMIME. */
 function serve(socket: Socket): void {
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = Buffer.alloc(0);
   let data = false;
   socket.on('error', () => socket.destroy());
   socket.write('220 sink.example.test ESMTP\r\n');
