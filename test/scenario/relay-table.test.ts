@@ -1,13 +1,14 @@
 /**
- * Promise 2, no open relay: each row of the table is played, and no trick is taken. DESIGN.md §4.
+ * Promise 2, no open relay: each row of the table is played through the engine
+ * over a loopback socket, and no trick is taken. DESIGN.md §4.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { parseCommandLine } from '../../src/protocol/smtp/grammar.ts';
-import { House, makeSite, STRANGER, status, type Visit } from './receive-harness.ts';
+import { House, makeSite, STRANGER } from './receive-harness.ts';
+import { type Caller, Port } from './receive-wire.ts';
 import { REFUSED, TAKEN, type Trick } from './relay-table.data.ts';
 
 const LIST = `# the recipients of the site "listed"
@@ -19,6 +20,7 @@ fifty%off@listed.example
 
 let folder = '';
 let house: House;
+let port: Port;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'relay-'));
@@ -32,20 +34,30 @@ before(async () => {
     { names: ['mx2.restante.example', 'mx2.customer.example', 'mx2.acme.example'] },
   );
   house.primaries.set('192.0.2.80', ['acme']);
+  port = new Port(house);
+  await port.open();
 });
 
-after(() => rm(folder, { recursive: true }));
+after(async () => {
+  port.close();
+  await rm(folder, { recursive: true });
+});
 
-/** What a line gets: refusals of the grammar, then of policy. */
-async function say(visit: Visit, verb: 'mail' | 'rcpt', args: string): Promise<string> {
-  const parsed = parseCommandLine(Buffer.from(`${verb} ${args}`));
-  return parsed.kind === 'bad' ? status(parsed.reply) : visit[verb](parsed.args);
+async function play(trick: Trick): Promise<{ caller: Caller; reply: string }> {
+  const caller = await port.call(trick.peer ?? STRANGER);
+  assert.equal(await caller.say(`MAIL ${trick.mail ?? 'FROM:<a@sender.example>'}`), '250 2.1.0');
+  return { caller, reply: await caller.say(`RCPT ${trick.rcpt}`) };
 }
 
-async function play(trick: Trick): Promise<{ visit: Visit; reply: string }> {
-  const visit = house.visit(trick.peer ?? STRANGER);
-  assert.equal(await say(visit, 'mail', trick.mail ?? 'FROM:<a@sender.example>'), '250 2.1.0');
-  return { visit, reply: await say(visit, 'rcpt', trick.rcpt) };
+/** `queue addresses` of each entry that one more mail made. */
+async function entriesOf(caller: Caller): Promise<string[]> {
+  const before = house.spool.mails.length;
+  assert.equal(await caller.say('DATA'), '354');
+  assert.equal(await caller.say('Subject: x\r\n\r\n.'), '250 2.0.0');
+  caller.close();
+  assert.equal(house.spool.mails.length, before + 1);
+  const entries = house.spool.mails.at(-1)?.entries ?? [];
+  return entries.map((e) => `${e.queue} ${e.envelope.recipients.map((r) => r.address)}`);
 }
 
 describe('the open-relay table', () => {
@@ -58,31 +70,21 @@ describe('the open-relay table', () => {
 
   for (const trick of REFUSED) {
     test(`refused: ${trick.claim}: ${JSON.stringify(trick.rcpt)}`, async () => {
-      const { visit, reply } = await play(trick);
+      const { caller, reply } = await play(trick);
       assert.equal(reply, trick.reply ?? '550 5.7.1');
       // Nothing of the refusal is left in the transaction: without a recipient there is no content.
-      assert.equal(await visit.data('x\r\n'), '503 5.5.1');
+      assert.equal(await caller.say('DATA'), '554 5.5.1');
       // Nor does it go along with a recipient who is taken.
-      assert.equal(await visit.rcpt('TO:<joe@acme.example>'), '250 2.1.5');
-      assert.equal(await visit.data('x\r\n'), '250 2.0.0');
-      const entries = house.spool.mails.at(-1)?.entries ?? [];
-      assert.deepEqual(
-        entries.map((e) => [e.queue, e.envelope.recipients]),
-        [['acme', [{ address: 'joe@acme.example' }]]],
-      );
+      assert.equal(await caller.say('RCPT TO:<joe@acme.example>'), '250 2.1.5');
+      assert.deepEqual(await entriesOf(caller), ['acme joe@acme.example']);
     });
   }
 
   for (const trick of TAKEN) {
     test(`taken: ${trick.claim}: ${JSON.stringify(trick.rcpt)}`, async () => {
-      const { visit, reply } = await play(trick);
+      const { caller, reply } = await play(trick);
       assert.equal(reply, '250 2.1.5');
-      assert.equal(await visit.data('x\r\n'), '250 2.0.0');
-      const entries = house.spool.mails.at(-1)?.entries ?? [];
-      assert.deepEqual(
-        entries.map((e) => `${e.queue} ${e.envelope.recipients.map((r) => r.address)}`),
-        [trick.to],
-      );
+      assert.deepEqual(await entriesOf(caller), [trick.to]);
     });
   }
 });
