@@ -20,7 +20,10 @@ export interface Parcel {
   readonly id: string;
   readonly envelope: Envelope;
   readonly size: number;
-  /** Called when the content is wanted, not before. Null: it cannot be read; the mail is put off. */
+  /**
+   * Called when the content is wanted, not before; a second time, when some recipients need a transaction
+   * of their own. Null: it cannot be read; the mail is put off.
+   */
   open(): Promise<ParcelContent | null>;
 }
 
@@ -43,6 +46,10 @@ export interface Trouble {
   readonly text: string;
   readonly host?: string;
   readonly reply?: Reply;
+  /** Only for a foreign domain, which may say for good that it takes no mail (it does not exist, null MX): fails the mail. */
+  readonly permanent?: Reply;
+  /** The line was closed by the peer while nothing was asked of it: says nothing about the site. Open another. */
+  readonly idle?: true;
 }
 
 export interface Answered {

@@ -67,7 +67,10 @@ export class Wire {
 
   /** The next reply that nothing else waits for is for `heard`. `ms` counts from when its turn comes. */
   expect(ms: number | null, heard: (heard: Heard) => void): void {
-    if (this.#lost) return heard(this.#lost);
+    if (this.#lost) {
+      heard(this.#lost);
+      return;
+    }
     this.#expected.push({ ms, heard });
     if (this.#expected.length === 1) this.#restart();
   }
@@ -169,11 +172,15 @@ export class Wire {
 
   #reply(reply: Reply): void {
     if (this.#lost) return;
-    if (reply.code === 421) return this.lose({ lost: 'bye', text: describe(reply), reply });
-    const head = this.#expected.shift();
-    if (!head) return this.lose({ lost: 'garbage', text: `a reply to nothing: ${describe(reply)}` });
-    this.#restart();
-    head.heard(reply);
+    const head = reply.code === 421 ? undefined : this.#expected.shift();
+    if (head) {
+      this.#restart();
+      head.heard(reply);
+    } else if (reply.code === 421) {
+      this.lose({ lost: 'bye', text: describe(reply), reply });
+    } else {
+      this.lose({ lost: 'garbage', text: `a reply to nothing: ${describe(reply)}` });
+    }
   }
 
   /** The deadline is that of the reply whose turn it is. The timer is moved only when it fires. */

@@ -1,0 +1,146 @@
+/**
+ * Who the primary of a site is, and a conversation with it, under one limit of connections whoever
+ * asks. What is learned on the way (exchangers, addresses, what it says in EHLO) is kept in the facts.
+ *
+ * A site has one primary: the exchangers of the first of its domains that has any better than us.
+ * Domains are looked at in the order of the configuration, plain ones before those with a leading dot
+ * (a wildcard stands for the name below which all are), and no more than a few of them. A site whose
+ * domains have different exchangers has to be two sites, or name its primary: an entry may have
+ * recipients in several domains, and the queue is the site's.
+ *
+ * RFC 5321 §5.1.
+ */
+import type { Keyed } from '../base/keyed.ts';
+import type { Answer, Resolver } from '../dns/port.ts';
+import type { HostPort, Site } from '../site/site.ts';
+import { type Capabilities, PrimaryFacts } from './facts.ts';
+import { Limit } from './limit.ts';
+import { type Means, type Reached, reach, type Unreached } from './reach.ts';
+import { type Exchanger, type Known, type NoRoute, type Route, routeOf } from './route.ts';
+
+export interface PrimariesOptions extends Means {
+  readonly resolver: Resolver;
+  readonly keyed: Keyed;
+  /** Another port for exchangers found by MX; for tests. */
+  readonly mxPort?: number;
+}
+
+/** Domains of a site that are looked up before its route is given up. */
+const DOMAINS_TRIED = 4;
+
+export class Primaries {
+  readonly #options: PrimariesOptions;
+  readonly #facts: PrimaryFacts;
+  readonly #limit = new Limit();
+
+  constructor(options: PrimariesOptions) {
+    this.#options = options;
+    this.#facts = new PrimaryFacts(options.keyed);
+  }
+
+  capabilities(site: string): Capabilities | undefined {
+    return this.#facts.capabilities(site);
+  }
+
+  /** Last known addresses of the site's primary. */
+  addressesOf(site: string): readonly string[] {
+    return this.#facts.addressesOf(site);
+  }
+
+  /** Sites whose primary was last known to be at this address. */
+  sitesAt(address: string): readonly string[] {
+    return this.#facts.sitesAt(address);
+  }
+
+  /** Where the site's mail goes now. Also for people: `site show`, `doctor`. */
+  async route(site: Site): Promise<Route | NoRoute> {
+    const last = this.#facts.route(site.name);
+    const { primary } = site;
+    const route =
+      primary.kind === 'mx' ? await this.#byMx(site, last) : await this.#byHosts(primary.hosts, last);
+    if (route.kind === 'route' && route.known) this.#facts.learnRoute(site.name, route.known);
+    return route;
+  }
+
+  /** Waits for a place under the site's limit. Never rejects. */
+  async connect(site: Site, signal: AbortSignal): Promise<Reached | Unreached> {
+    const release = await this.#limit.acquire(site.name, site.connections, signal);
+    if (!release) return { kind: 'trouble', cause: 'connect', text: 'given up' };
+    const result = await this.#connect(site, signal);
+    if (result.kind === 'trouble') release();
+    else if (result.opened.wire.lost) release();
+    else result.opened.wire.socket.once('close', release);
+    return result;
+  }
+
+  async #connect(site: Site, signal: AbortSignal): Promise<Reached | Unreached> {
+    const route = await this.route(site);
+    if (route.kind === 'none') {
+      const cause = route.why === 'ourselves' ? 'ourselves' : 'dns';
+      return { kind: 'trouble', cause, text: route.text };
+    }
+    const { tls, expect } = site;
+    const wish = { exchangers: route.exchangers, tls, ...(expect && { expect }) };
+    const result = await reach(wish, this.#options, signal);
+    if (result.kind === 'reached' && result.exchanger.best) {
+      this.#facts.learnOffer(site.name, result.opened.offer, this.#options.clock.now());
+    }
+    return result;
+  }
+
+  async #byMx(site: Site, last: Known | undefined): Promise<Route | NoRoute> {
+    const { resolver, ourselves, mxPort } = this.#options;
+    let first: NoRoute | null = null;
+    for (const domain of candidates(site.domains).slice(0, DOMAINS_TRIED)) {
+      const route = await routeOf(domain, { resolver, ourselves, port: mxPort ?? 25 }, last);
+      if (route.kind === 'route') return route;
+      first ??= route;
+    }
+    return first ?? { kind: 'none', why: 'nothing', text: `${site.name} has no domain` };
+  }
+
+  /** Named hosts are the operator's word: all are primaries, in his order, and none is taken for us by its address. */
+  async #byHosts(hosts: readonly HostPort[], last: Known | undefined): Promise<Route | NoRoute> {
+    const answers = await Promise.all(hosts.map((h) => this.#options.resolver.addresses(h.host)));
+    const addresses: Record<string, readonly string[]> = {};
+    hosts.forEach(({ host }, i) => {
+      addresses[host] = addressesOr(answers[i], last?.addresses[host]);
+    });
+    const exchangers = hosts.map(
+      ({ host, port }, preference): Exchanger => ({
+        host,
+        port,
+        preference,
+        best: true,
+        addresses: addresses[host] ?? [],
+      }),
+    );
+    if (exchangers.every((e) => e.addresses.length === 0)) {
+      const failed = answers.find((a) => a.kind === 'failed');
+      const names = hosts.map((h) => h.host).join(', ');
+      return failed
+        ? {
+            kind: 'none',
+            why: 'failed',
+            text: `the address of ${names} could not be looked up: ${failed.why}`,
+          }
+        : { kind: 'none', why: 'nothing', text: `${names}: no address` };
+    }
+    const fresh = answers.every((a) => a.kind !== 'failed');
+    const all = Object.values(addresses).flat();
+    return {
+      kind: 'route',
+      exchangers,
+      known: fresh ? { domain: '', mx: [], addresses, primary: all } : null,
+    };
+  }
+}
+
+const addressesOr = (answer: Answer<string> | undefined, last: readonly string[] | undefined) =>
+  answer?.kind === 'found' ? answer.records : answer?.kind === 'failed' ? (last ?? []) : [];
+
+function candidates(domains: readonly string[]): string[] {
+  const plain = domains.filter((d) => !d.startsWith('.'));
+  const below = domains.filter((d) => d.startsWith('.')).map((d) => d.slice(1));
+  return [...new Set([...plain, ...below])];
+}
