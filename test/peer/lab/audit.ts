@@ -20,7 +20,7 @@ export interface Audit {
   readonly senders: number;
 }
 
-export function maildirFiles(lab: Lab, primary: Mta): string[] {
+export function maildirFiles(lab: Pick<Lab, 'share'>, primary: Mta): string[] {
   const folders = ['new', 'cur'].map((f) => join(lab.share, primary.maildir, f));
   return folders.filter((f) => existsSync(f)).flatMap((f) => readdirSync(f).map((name) => join(f, name)));
 }
@@ -59,7 +59,7 @@ function open(file: Buffer): Opened | string {
   return 'no Received field of ours';
 }
 
-export function audit(lab: Lab, spec: CorpusSpec, sender: Mta, primary: Mta): Audit {
+export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta, primary: Mta): Audit {
   const copies = new Map<string, string[]>();
   const wrong: string[] = [];
   for (const path of maildirFiles(lab, primary)) {
