@@ -20,6 +20,7 @@ const RESERVED = ['operator'];
 export function build(written: Written, file: string): Built {
   const found: Finding[] = [];
   const absolute = (path: string) => resolve(dirname(file), path);
+  checkSpool(absolute(written.spool), found);
   checkDomains(written, found);
   checkListeners(written.listen.smtp, found);
   const sites = Object.entries(written.sites).map(([name, site]) => {
@@ -125,6 +126,17 @@ function isOurselves(host: HostPort, all: Written): boolean {
   if (here.some((l) => l.host === host.host)) return true;
   const ours = [all.hostname, ...all.also.names, ...all.also.addresses];
   return here.length > 0 && ours.includes(host.host);
+}
+
+/** The control socket stands in it, and sockets have short names: sun_path is 108 octets with its NUL. */
+function checkSpool(path: string, found: Finding[]): void {
+  const length = Buffer.byteLength(path);
+  const most = 107 - '/control'.length;
+  if (length > most)
+    found.push({
+      path: ['spool'],
+      text: `${path} is too long for a socket in it: ${length} octets, at most ${most}`,
+    });
 }
 
 function checkDomains(all: Written, found: Finding[]): void {

@@ -74,5 +74,7 @@ export type Loaded =
   | { readonly kind: 'ok'; readonly config: Config }
   | { readonly kind: 'bad'; readonly problems: readonly Problem[] };
 
+export const DEFAULT_SPOOL = '/var/spool/restante';
+
 /** As compilers write it, so that editors can jump to it. */
 export const showProblem = (p: Problem): string => `${p.file}:${p.line}:${p.column}: ${p.text}`;

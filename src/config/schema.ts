@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { HostPort } from '../site/site.ts';
+import { DEFAULT_SPOOL } from './config.ts';
 import { anyOf, nearest } from './suggest.ts';
 import * as v from './values.ts';
 
@@ -192,7 +193,7 @@ export const schema = section(
         (path) => !/^[a-z]+:\/\//.test(path),
         'a database is not in this version: the path of a folder is expected',
       )
-      .prefault('/var/spool/restante')
+      .prefault(DEFAULT_SPOOL)
       .meta({ form: 'path' })
       .describe(
         'The folder in which mail is kept. Made if it is missing. A relative path begins at this file.',

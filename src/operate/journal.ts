@@ -106,6 +106,9 @@ export class Journal {
   }
 }
 
+/** The mail that an entry is of. */
+export const mailOf = (id: string): string => id.replace(/\.\d+$/, '');
+
 /** A line of a mail's life. */
 export interface TraceLine {
   readonly time: string;
@@ -123,7 +126,7 @@ const MOST_LINES = 10_000;
  * backwards until its beginning is found, a piece of a file at a time.
  */
 export async function readTrace(spool: string, id: string): Promise<TraceLine[]> {
-  const mail = id.replace(/\.\d+$/, '');
+  const mail = mailOf(id);
   const folder = traceFolder(spool);
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];

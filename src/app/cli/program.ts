@@ -1,0 +1,142 @@
+/**
+ * The command line: every command with its arguments and options. A command's own file is loaded only
+ * when it runs, so that each starts fast.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import type { Context } from './context.ts';
+import { Stop } from './terminal.ts';
+
+type Run = (context: Context, options: Record<string, never>, argument: never) => Promise<number>;
+
+/** Runs one command line (without `node` and the script) and gives the exit status. */
+export async function run(context: Context, args: readonly string[]): Promise<number> {
+  let exit = 0;
+  /** Plugs in a command that is loaded when it is called. */
+  const lazily =
+    (load: () => Promise<Run>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const command = given.at(-1) as Command;
+      const argument = given.length > 2 ? given[0] : undefined;
+      exit = await (await load())(context, command.opts(), argument as never);
+    };
+  const program = describeProgram(context, lazily);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exit;
+  } catch (error) {
+    if (error instanceof Stop) {
+      context.terminal.err(`restante: ${error.message}\n`);
+      return error.exit;
+    }
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+}
+
+type Lazily = (load: () => Promise<Run>) => (...given: unknown[]) => Promise<void>;
+
+function describeProgram(context: Context, lazily: Lazily): Command {
+  const program = new Command('restante')
+    .description(
+      'A secondary mail exchanger: holds the mail of other sites and hands it over when they return.',
+    )
+    .version(context.version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.terminal.out(text),
+      writeErr: (text) => context.terminal.err(text),
+    })
+    .showHelpAfterError('(--help says more)')
+    .helpCommand(false);
+  const configured = (command: Command) =>
+    command.option(
+      '-c, --config <file>',
+      'the configuration (RESTANTE_CONFIG, ./restante.yaml, /etc/restante/restante.yaml)',
+    );
+  const simple = (parent: Command, name: string, text: string) =>
+    configured(parent.command(name).description(text)).option('--json', 'print JSON');
+
+  configured(program.command('serve').description('run the server, in the foreground')).action(
+    lazily(async () => (await import('./serve.ts')).serve),
+  );
+  simple(program, 'check', 'is the configuration good? Exits 2 with all that is wrong').action(
+    lazily(async () => (await import('./check.ts')).check),
+  );
+  simple(program, 'status', 'the server, its spool and its queues').action(
+    lazily(async () => (await import('./status.ts')).status),
+  );
+  simple(program, 'top', 'the same, live').action(lazily(async () => (await import('./status.ts')).top));
+  simple(program, 'reload', 'read the configuration again, as SIGHUP does').action(
+    lazily(async () => (await import('./reload.ts')).reload),
+  );
+  simple(program, 'trace <id>', 'the life of one mail').action(
+    lazily(async () => (await import('./trace.ts')).trace),
+  );
+  describeSite(program, simple, lazily);
+  describeQueue(program, simple, lazily);
+  return program;
+}
+
+type Simple = (parent: Command, name: string, text: string) => Command;
+const until = (command: Command): Command =>
+  command
+    .option('--reason <text>', 'why, for those who look')
+    .option('--for <duration>', 'released by itself after this, such as 2d')
+    .option('--until <time>', 'released by itself then');
+
+function describeSite(program: Command, simple: Simple, lazily: Lazily): void {
+  const site = program.command('site').description('sites: their queues as a whole');
+  const load = () => import('./site.ts');
+  simple(site, 'list', 'all sites, with state and queue').action(lazily(async () => (await load()).siteList));
+  simple(site, 'show <site>', 'one site').action(lazily(async () => (await load()).siteShow));
+  simple(site, 'flush <site>', 'try now, all deferred mail too')
+    .option('--wait', 'until all is handed over, with a progress bar')
+    .action(lazily(async () => (await load()).siteFlush));
+  until(simple(site, 'hold <site>', 'hand over nothing until released')).action(
+    lazily(async () => (await load()).siteHold),
+  );
+  simple(site, 'release <site>', 'end a hold').action(lazily(async () => (await load()).siteRelease));
+}
+
+function describeQueue(program: Command, simple: Simple, lazily: Lazily): void {
+  const queue = program.command('queue').description('single mails');
+  const load = () => import('./queue.ts');
+  const selecting = (name: string, text: string) =>
+    simple(queue, `${name} [ids...]`, text)
+      .option('--id <id>', 'this mail; can be repeated', (id: string, ids: string[] = []) => [...ids, id])
+      .option('--site <site>', 'of this site, or queue')
+      .option('--from <sender>', 'from this address, or @domain; <> for none')
+      .option('--to <recipient>', 'to this address, or @domain')
+      .option('--older <duration>', 'arrived longer ago than this, such as 3d')
+      .addOption(
+        new Option('--state <state>', 'in this state').choices([
+          'queued',
+          'deferred',
+          'held',
+          'undeliverable',
+        ]),
+      );
+  const ALL = ['--all', 'all mail in the spool'] as const;
+  selecting('list', 'mails, in order of arrival')
+    .option('--limit <number>', 'at most so many')
+    .action(lazily(async () => (await load()).queueList));
+  simple(queue, 'show <ids...>', 'all that is known of a mail').action(
+    lazily(async () => (await load()).queueShow),
+  );
+  selecting('flush', 'try now')
+    .option(...ALL)
+    .action(lazily(async () => (await load()).queueAct('flush')));
+  until(selecting('hold', 'keep back until released').option(...ALL)).action(
+    lazily(async () => (await load()).queueAct('hold')),
+  );
+  selecting('release', 'end a hold, or try undeliverable mail again')
+    .option(...ALL)
+    .action(lazily(async () => (await load()).queueAct('release')));
+  selecting('remove', 'remove for good; nobody is told')
+    .option(...ALL)
+    .action(lazily(async () => (await load()).queueAct('remove')));
+  selecting('export', 'write mails as .eml files; a single one to standard output')
+    .option('-o, --output <folder>', 'the folder to write to')
+    .option(...ALL)
+    .action(lazily(async () => (await import('./export.ts')).queueExport));
+}

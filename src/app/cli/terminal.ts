@@ -1,0 +1,58 @@
+/** What a command sees of the world it prints to, and how it ends early. */
+import { homedir, userInfo } from 'node:os';
+
+export interface Terminal {
+  /** Standard output. */
+  out(text: string | Uint8Array): void;
+  /** Standard error. */
+  err(text: string): void;
+  /** Is standard output a terminal? */
+  readonly tty: boolean;
+  readonly columns: number;
+  readonly colour: boolean;
+  now(): number;
+  /** Resolves when written text has gone out so far that more may follow. */
+  drained(): Promise<void>;
+}
+
+/** 0 done, 1 not done, 2 used wrongly. */
+export type Exit = 0 | 1 | 2;
+
+/** Ends a command with one message for the user; `main.ts` alone catches it. */
+export class Stop extends Error {
+  readonly exit: Exit;
+
+  constructor(exit: Exit, message: string) {
+    super(message);
+    this.exit = exit;
+  }
+}
+
+export function realTerminal(): Terminal {
+  const { stdout, stderr, env } = process;
+  // A reader that has seen enough (`| head`) is no error.
+  stdout.on('error', () => process.exit(0));
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    tty: stdout.isTTY === true,
+    get columns() {
+      return stdout.columns ?? 80;
+    },
+    colour: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
+    now: () => Date.now(),
+    drained: () =>
+      stdout.writableNeedDrain
+        ? new Promise((resolve) => stdout.once('drain', () => resolve()))
+        : Promise.resolve(),
+  };
+}
+
+/** Who runs the command, for reasons and the log. */
+export function userName(): string {
+  try {
+    return process.env.SUDO_USER || userInfo().username;
+  } catch {
+    return homedir();
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The control API as values: what goes over the socket `control` in the spool folder, and all that a
+ * command or a console knows of the server. HTTP/1.1; bodies are JSON; lists of entries are JSON
+ * lines, so that a long queue is neither gathered here nor there. Times are ISO 8601 in UTC,
+ * sizes octets, spans milliseconds.
+ *
+ *   GET  /status                → Status
+ *   GET  /sites                 → SiteRow[]
+ *   GET  /sites/:queue          → SiteView
+ *   POST /sites/:queue/flush    {}                     → Done
+ *   POST /sites/:queue/hold     HoldRequest            → Done
+ *   POST /sites/:queue/release  {}                     → Done
+ *   GET  /queue?select=Page      → EntryRow, a line each; the Page is JSON
+ *   GET  /queue/:id             → EntryView
+ *   GET  /queue/:id/content     → the octets of the mail
+ *   POST /queue/:act            ActRequest             → Acted
+ *   POST /reload                {}                     → Reload
+ *
+ * What cannot be done is a Failure: 400 asked wrongly, 404 not there, 409 not now, 500 a fault.
+ */
+import { z } from 'zod';
+
+const time = z.string();
+const octets = z.number().nonnegative();
+
+export const Failure = z.object({ error: z.string() });
+
+export const QueueState = z.enum(['up', 'down', 'draining', 'held', 'idle']);
+
+/** What is known of a queue: how much lies in it, and how its keeper fares. */
+const queueFields = {
+  state: QueueState,
+  /** Why it is down or held. */
+  reason: z.string().nullable(),
+  /** In this state since. */
+  since: time.nullable(),
+  /** Entries, held ones included. */
+  queued: z.number(),
+  held: z.number(),
+  deferred: z.number(),
+  bytes: octets,
+  /** Arrival of the oldest entry. */
+  oldest: time.nullable(),
+  /** When a queue that is down is tried next. */
+  nextProbe: time.nullable(),
+  /** When a held queue is released by itself. */
+  until: time.nullable(),
+  /** Mails a second, of late. */
+  rate: z.number(),
+  /** Milliseconds until it is worked through. */
+  estimate: z.number().nullable(),
+  connections: z.number(),
+  host: z.string().nullable(),
+  /** Refusals are held back and offered again. */
+  wary: z.boolean(),
+};
+export const QueueRow = z.object({ queue: z.string(), ...queueFields });
+export const SiteRow = z.object({ site: z.string(), ...queueFields });
+
+export const SiteView = z.object({
+  ...SiteRow.shape,
+  /** The rest is the configuration of a site; absent for foreign queues and the operator's. */
+  domains: z.array(z.string()).optional(),
+  primary: z.array(z.string()).optional(),
+  tls: z.string().optional(),
+  recipients: z.string().optional(),
+  hold: z.number().optional(),
+  warn: z.array(z.number()).optional(),
+  maxConnections: z.number().optional(),
+});
+
+export const Status = z.object({
+  version: z.string(),
+  hostname: z.string(),
+  pid: z.number(),
+  now: time,
+  started: time,
+  uptime: z.number(),
+  listeners: z.array(z.object({ protocol: z.string(), address: z.string(), port: z.number() })),
+  spool: z.object({
+    path: z.string(),
+    state: z.enum(['ok', 'full', 'readonly', 'doubtful']),
+    room: octets,
+    entries: z.number(),
+    bytes: octets,
+    corrupt: z.number(),
+    why: z.string().optional(),
+  }),
+  sites: z.array(SiteRow),
+  /** Queues of foreign domains, the operator's, and those of sites that are no more. */
+  others: z.array(QueueRow),
+});
+
+export const EntryState = z.enum(['queued', 'deferred', 'held', 'undeliverable']);
+
+export const EntryRow = z.object({
+  id: z.string(),
+  mail: z.string(),
+  /** The site's name, or the name of a queue of another kind. */
+  site: z.string(),
+  sender: z.string(),
+  /** Those that are still to be reached. */
+  recipients: z.array(z.string()),
+  size: octets,
+  arrived: time,
+  state: EntryState,
+  /** Why it is held or was put off. */
+  reason: z.string().nullable(),
+  attempts: z.number(),
+  nextTry: time.nullable(),
+});
+
+export const EntryView = z.object({
+  ...EntryRow.shape,
+  /** From where it came, for people. */
+  origin: z.string(),
+  outcomes: z.array(
+    z.object({
+      recipient: z.string(),
+      state: z.enum(['pending', 'delivered', 'failed']),
+      host: z.string().nullable(),
+      reply: z.string().nullable(),
+    }),
+  ),
+  body: z.string(),
+  smtputf8: z.boolean(),
+  ret: z.string().nullable(),
+  envid: z.string().nullable(),
+  /** Warnings that were given. */
+  warned: z.number(),
+  until: time.nullable(),
+  /** The header as it stands, its beginning if it is very long; null if it cannot be read. */
+  header: z.string().nullable(),
+});
+
+/** Which entries are meant. All that is said has to be true of an entry. */
+export const Selection = z.strictObject({
+  ids: z.array(z.string().min(1)).optional(),
+  site: z.string().min(1).optional(),
+  /** An address, or `@domain`. `<>` is the null sender. */
+  from: z.string().min(1).optional(),
+  to: z.string().min(1).optional(),
+  /** Arrived longer ago than this. */
+  older: z.number().nonnegative().optional(),
+  state: EntryState.optional(),
+});
+export const Page = Selection.extend({
+  limit: z.number().int().positive().optional(),
+  /** Only entries behind this one, in the same order. Costs as many entries as are passed over. */
+  after: z.string().optional(),
+});
+
+export const Act = z.enum(['flush', 'hold', 'release', 'remove']);
+export const ActRequest = z.strictObject({
+  which: Selection,
+  /** Needed when nothing else is selected: the whole spool is meant. */
+  all: z.boolean().default(false),
+  reason: z.string().min(1).max(500).optional(),
+  /** For hold: a time at which it ends. */
+  until: time.optional(),
+  /** Who removes: a person's name, for the log. */
+  by: z.string().min(1).max(100).optional(),
+});
+export const Acted = z.object({ applied: z.number() });
+
+export const HoldRequest = z.strictObject({ reason: z.string().min(1).max(500), until: time.optional() });
+export const Done = z.object({ done: z.literal(true) });
+
+/** How many entries followed their domain to another queue, and how many have no site any more. */
+export const Reload = z.object({ moved: z.number(), held: z.number() });
+
+export type Status = z.infer<typeof Status>;
+export type SiteRow = z.infer<typeof SiteRow>;
+export type SiteView = z.infer<typeof SiteView>;
+export type QueueRow = z.infer<typeof QueueRow>;
+export type EntryRow = z.infer<typeof EntryRow>;
+export type EntryView = z.infer<typeof EntryView>;
+export type EntryState = z.infer<typeof EntryState>;
+export type Selection = z.infer<typeof Selection>;
+export type Page = z.infer<typeof Page>;
+export type Act = z.infer<typeof Act>;
+export type ActRequest = z.input<typeof ActRequest>;
+export type Acted = z.infer<typeof Acted>;
+export type Reload = z.infer<typeof Reload>;
+
+/** The socket's name in the spool folder. */
+export const CONTROL = 'control';

@@ -1,0 +1,39 @@
+/**
+ * What the control API works on: the faces of the running server, plugged in by `app/wiring.ts`.
+ */
+import type { Clock, Instant } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Config, Problem } from '../config/config.ts';
+import type { KeepersView } from '../schedule/view.ts';
+import type { Spool } from '../spool/port.ts';
+
+export interface ListenerView {
+  readonly protocol: 'smtp';
+  /** As it is bound, so with the real port. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export type Reloaded =
+  | {
+      readonly kind: 'ok';
+      /** Entries that followed their domain to another queue. */
+      readonly moved: number;
+      /** Entries that are held because their domain has no site any more. */
+      readonly held: number;
+    }
+  | { readonly kind: 'bad'; readonly problems: readonly Problem[] };
+
+/** The running server. */
+export interface Running {
+  readonly version: string;
+  readonly started: Instant;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly spool: Spool;
+  readonly keepers: KeepersView;
+  /** The one in force. */
+  config(): Config;
+  listeners(): readonly ListenerView[];
+  reload(): Promise<Reloaded>;
+}
