@@ -54,7 +54,7 @@ export function parseConfig(text: string, file: string): Loaded {
   }
   const show = (f: Finding) =>
     at(offsetOf(document, f), f.path.length ? `${showPath(f.path)}: ${f.text}` : f.text);
-  const checked = schema.safeParse(value);
+  const checked = schema.safeParse(value, { reportInput: true });
   if (!checked.success) return bad(checked.error.issues.flatMap((issue) => findings(issue, [])).map(show));
   const built = build(checked.data, file);
   return built.kind === 'ok' ? built : bad(built.findings.map(show));
@@ -101,7 +101,7 @@ function findings(issue: z.core.$ZodIssue, above: Path): Finding[] {
       return issue.issues.map((inner) => ({ path, text: inner.message, atKey: true }));
     case 'invalid_union': {
       const meant =
-        issue.errors.find((option) => option.length > 0 && !option.some(isWrongKind)) ?? nearMap(issue);
+        issue.errors.find((option) => option.length > 0 && !option.some(isWrongKind)) ?? nearWord(issue);
       return meant ? meant.flatMap((inner) => findings(inner, path)) : [{ path, text: issue.message }];
     }
     default:
@@ -113,9 +113,9 @@ function findings(issue: z.core.$ZodIssue, above: Path): Finding[] {
 const isWrongKind = (issue: z.core.$ZodIssue): boolean =>
   issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
 
-/** A word that is none of several: the words' own message says which are known. */
-const nearMap = (union: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined =>
-  typeof union.input === 'string' || union.errors.every((o) => o.every((i) => i.code === 'invalid_value'))
+/** A word that is none of several: the words' own message says which is near. */
+const nearWord = (union: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined =>
+  typeof union.input === 'string'
     ? union.errors.find((option) => option.some((issue) => issue.code === 'invalid_value'))
     : undefined;
 
