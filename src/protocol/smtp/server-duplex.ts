@@ -56,9 +56,12 @@ export class DuplexWire implements Wire {
     if (!source) return null;
     plain.removeListener('data', this.#onData);
     plain.removeListener('end', this.#onEnded);
-    // TLS takes over the handle below the stream: our 220 must have left, and nothing be read meanwhile.
-    plain.pause();
-    if (plain.writableLength > 0) await new Promise<void>((sent) => plain.write('', () => sent()));
+    // TLS takes over below the stream: our 220 must have left, and nothing be read meanwhile.
+    if (plain.writableLength > 0) {
+      plain.pause();
+      await new Promise<void>((sent) => plain.write('', () => sent()));
+      plain.resume();
+    }
     if (plain.destroyed) return null;
     const secure = new TLSSocket(plain as Socket, {
       isServer: true,
