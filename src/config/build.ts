@@ -5,6 +5,7 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'tldts';
+import { DAY, HOUR } from '../base/clock.ts';
 import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
 import type { Config, Outbound } from './config.ts';
 import type { Finding } from './load.ts';
@@ -14,6 +15,8 @@ type Built =
   | { readonly kind: 'ok'; readonly config: Config }
   | { readonly kind: 'bad'; readonly findings: Finding[] };
 
+/** When nothing else is written. */
+const USUAL_WARN = [4 * HOUR, 4 * DAY];
 /** Names that queues of our own have. */
 const RESERVED = ['operator'];
 
@@ -70,7 +73,7 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
       site.recipients === 'any' ? { kind: 'any' } : { kind: 'file', path: file(site.recipients.file) },
     whileUp: site.while_up,
     hold: site.hold,
-    warn: site.warn,
+    warn: site.warn ?? USUAL_WARN.filter((age) => age < site.hold),
     connections: site.connections,
     probe: site.probe,
   };
@@ -98,8 +101,9 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
       atKey: true,
     });
   }
-  site.warn.forEach((age, i) => {
-    if (age <= (site.warn[i - 1] ?? 0))
+  const warn = site.warn ?? [];
+  warn.forEach((age, i) => {
+    if (age <= (warn[i - 1] ?? 0))
       say('ages have to rise: this one is not above the one before it', 'warn', i);
     if (age >= site.hold)
       say('is not below hold: the mail would have failed before its sender is warned', 'warn', i);

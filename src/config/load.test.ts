@@ -135,6 +135,10 @@ sites:
     assert.deepEqual(other?.warn, []);
   });
 
+  test('the usual warnings yield to a short hold', () => {
+    assert.deepEqual(good(withSite('hold: 2d')).sites[0]?.warn, [4 * HOUR]);
+  });
+
   test('a smart host can be named in one word', () => {
     const { outbound } = good(withTop('outbound: relay.example.net:2587'));
     assert.deepEqual(outbound, {

@@ -137,9 +137,12 @@ const site = section(
       .prefault('30d')
       .describe('How long mail is kept and tried before its sender is told that it failed.'),
     warn: list(v.duration, 'a list of durations, such as [4h, 4d],')
-      .prefault(['4h', '4d'])
+      .optional()
       .meta({ form: 'list of durations' })
-      .describe('The ages of a mail, rising, at which its sender is told of the delay. `[]`: never.'),
+      .describe(
+        'The ages of a mail, rising, at which its sender is told of the delay. `[]`: never. Without it: 4h and ' +
+          '4d, as far as they are below `hold`.',
+      ),
     connections: v.count(1, 100).prefault(10).describe("Most connections to the site's primary at once."),
     probe: v.duration
       .prefault('60s')
