@@ -59,7 +59,7 @@ export function buildNotice(input: NoticeInput): Notice {
   const returned = returnedPart(input, utf8);
   const eight = utf8 || (input.returned !== null && hasEightBit(input.returned.bytes));
   const boundary = `=_${input.token}`;
-  const parts = [Buffer.from(textPart(input, utf8)), Buffer.from(statusPart(input, utf8))];
+  const parts: Uint8Array[] = [Buffer.from(textPart(input, utf8)), Buffer.from(statusPart(input, utf8))];
   if (returned) parts.push(returned);
   const chunks: Uint8Array[] = [Buffer.from(topHeader(input, boundary, eight))];
   for (const part of parts) chunks.push(Buffer.from(`\r\n--${boundary}\r\n`), part);
@@ -71,7 +71,8 @@ function topHeader(input: NoticeInput, boundary: string, eight: boolean): string
   const subject = input.action === 'failed' ? 'Undelivered mail' : 'Mail delayed (still being tried)';
   return [
     field('From', `Mail delivery at ${input.hostname} <MAILER-DAEMON@${input.hostname}>`),
-    field('To', `<${input.envelope.sender}>`),
+    // Not folded: a quoted local part keeps its spaces.
+    `To: <${input.envelope.sender}>\r\n`,
     field('Date', mailDate(input.now)),
     field('Subject', subject),
     field('Message-ID', `<${input.token}@${input.hostname}>`),

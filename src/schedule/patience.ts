@@ -28,6 +28,7 @@ export class Patience {
   #offset: number;
   /** By the monotonic clock. */
   #until: number;
+  #jumps = 0;
 
   constructor(clock: Clock, kept: KeyedTable<Heartbeat>, log: Log) {
     this.#clock = clock;
@@ -47,24 +48,30 @@ export class Patience {
     return WAIT;
   }
 
+  /** How often the clock jumped. */
+  get jumps(): number {
+    return this.#jumps;
+  }
+
   /** Has the wall clock jumped since the last look? Then expiry waits anew. */
-  jumped(): boolean {
+  look(): void {
     const offset = this.#clock.now() - this.#clock.monotonic();
     const by = offset - this.#offset;
     this.#offset = offset;
-    if (Math.abs(by) < JUMP) return false;
+    if (Math.abs(by) < JUMP) return;
+    this.#jumps++;
     this.#until = this.#clock.monotonic() + WAIT;
     this.#log.warn('the clock jumped: expiry waits', { by });
-    return true;
   }
 
   /** May mail expire now? Looks for a jump first, so that none slips in between two heartbeats. */
   get over(): boolean {
-    this.jumped();
+    this.look();
     return this.#clock.monotonic() >= this.#until;
   }
 
   beat(): void {
+    this.look();
     const patience = Math.max(0, this.#until - this.#clock.monotonic());
     this.#kept.set(KEY, { alive: this.#clock.now(), patience });
   }

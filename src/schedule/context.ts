@@ -1,0 +1,37 @@
+/**
+ * What all keepers share.
+ */
+import type { Clock, Instant } from '../base/clock.ts';
+import type { KeyedTable } from '../base/keyed.ts';
+import type { Log } from '../base/log.ts';
+import type { Handover } from '../handover/port.ts';
+import type { Notices } from '../notify/notices.ts';
+import type { QueueName, Spool } from '../spool/port.ts';
+import type { Random } from './intervals.ts';
+import type { Patience } from './patience.ts';
+import type { QueuePolicy } from './policy.ts';
+import type { Turns } from './turns.ts';
+
+/** A queue that an operator stopped; kept over a start. */
+export interface HeldQueue {
+  readonly reason: string;
+  readonly until: Instant | null;
+}
+
+export interface KeeperContext {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly notices: Notices;
+  readonly patience: Patience;
+  readonly held: KeyedTable<HeldQueue>;
+  /** Our name as a holder of leases. */
+  readonly holder: string;
+  /** For handing over. */
+  readonly lines: Turns;
+  /** For probes, apart: a thousand dead sites must not take the turns of those that live. */
+  readonly probes: Turns;
+  handoverFor(queue: QueueName): Handover | null;
+  policyFor(queue: QueueName): QueuePolicy | null;
+}

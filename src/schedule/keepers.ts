@@ -1,0 +1,196 @@
+/**
+ * The supervisor: a keeper for each queue that the spool has or gets, the bound of connections over all
+ * of them, the heartbeat, and what is done for all queues once in a while.
+ */
+import { type Clock, HOUR, type Instant, MINUTE, SECOND, type Timer } from '../base/clock.ts';
+import type { Keyed } from '../base/keyed.ts';
+import type { Log } from '../base/log.ts';
+import type { Handover } from '../handover/port.ts';
+import type { Notices } from '../notify/notices.ts';
+import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
+import type { HeldQueue, KeeperContext } from './context.ts';
+import type { Random } from './intervals.ts';
+import { Keeper } from './keeper.ts';
+import { type Heartbeat, Patience } from './patience.ts';
+import type { QueuePolicy } from './policy.ts';
+import { sweep } from './sweep.ts';
+import { Turns } from './turns.ts';
+import type { KeepersView, KeeperView } from './view.ts';
+
+export interface KeepersOptions {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly notices: Notices;
+  /** Keeps the heartbeat and the queues that an operator holds. */
+  readonly keyed: Keyed;
+  /** Our name as a holder of leases. */
+  readonly holder: string;
+  /** Null: the queue is handed over by nobody (OPERATOR_QUEUE, a site that is gone). */
+  readonly handoverFor: (queue: QueueName) => Handover | null;
+  readonly policyFor: (queue: QueueName) => QueuePolicy | null;
+  /** Configuration `notices.undeliverable`: milliseconds, or null for ever. As it is now. */
+  readonly undeliverable: () => number | null;
+  /** Most connections over all queues, and most probes beside them. */
+  readonly connections?: number;
+  readonly probes?: number;
+}
+
+const CONNECTIONS = 200;
+const PROBES = 500;
+const HEARTBEAT = MINUTE;
+const SWEEP = HOUR;
+/** The first probes of a start are spread over this much for each queue, within these bounds. */
+const SPREAD_EACH = 20;
+const SPREAD_LEAST = SECOND;
+const SPREAD_MOST = 30 * SECOND;
+
+export class Keepers implements KeepersView {
+  readonly #options: KeepersOptions;
+  readonly #ctx: KeeperContext;
+  readonly #keepers = new Map<QueueName, Keeper>();
+  readonly #leaving = new Set<Promise<void>>();
+  #jumps = 0;
+  #beat: Timer | null = null;
+  #sweptAt = 0;
+  #sweeping = false;
+  #unsubscribe: (() => void) | null = null;
+  #over = false;
+
+  constructor(options: KeepersOptions) {
+    this.#options = options;
+    const { spool, clock, log, random, notices, keyed, holder, handoverFor, policyFor } = options;
+    this.#ctx = {
+      spool,
+      clock,
+      log,
+      random,
+      notices,
+      holder,
+      patience: new Patience(clock, keyed.table<Heartbeat>('keepers'), log),
+      held: keyed.table<HeldQueue>('held queues'),
+      lines: new Turns(options.connections ?? CONNECTIONS),
+      probes: new Turns(options.probes ?? PROBES),
+      handoverFor,
+      policyFor,
+    };
+  }
+
+  /** A keeper for each queue that is there, and for each that mail comes into. */
+  start(): void {
+    const { spool, random, clock } = this.#ctx;
+    this.#unsubscribe = spool.onArrival((queue) => this.#arrived(queue));
+    const queues = [...spool.queues()].map((q) => q.queue);
+    const spread = Math.min(SPREAD_MOST, Math.max(SPREAD_LEAST, queues.length * SPREAD_EACH));
+    for (const queue of queues) this.#keep(queue, random() * spread);
+    this.#sweptAt = clock.monotonic();
+    this.#tick();
+  }
+
+  /** Gives lines `ms` to finish what is on its way, then cuts them. */
+  async stop(ms: number): Promise<void> {
+    this.#over = true;
+    this.#unsubscribe?.();
+    this.#beat?.cancel();
+    const all = [...this.#keepers.values()];
+    const stopped = Promise.all([...all.map((k) => k.stop()), ...this.#leaving]);
+    const deadline = this.#ctx.clock.after(ms, () => {
+      for (const keeper of all) keeper.cut();
+    });
+    await stopped;
+    deadline.cancel();
+    this.#ctx.patience.beat();
+  }
+
+  /** Routes or policies may have changed. */
+  reload(): void {
+    for (const [queue, keeper] of this.#keepers) {
+      const way = this.#way(queue);
+      if (way) keeper.change(way.handover, way.policy);
+      else this.#drop(keeper);
+    }
+    for (const { queue } of this.#ctx.spool.queues()) this.#keep(queue, 0);
+  }
+
+  /** An ETRN, a connection from the primary's address, a call with the site's token. */
+  signOfLife(queue: QueueName, why: string): void {
+    this.#keepers.get(queue)?.signOfLife(why);
+  }
+
+  view(queue: QueueName): KeeperView | null {
+    return this.#keepers.get(queue)?.view() ?? null;
+  }
+
+  *views(): Iterable<KeeperView> {
+    for (const keeper of this.#keepers.values()) yield keeper.view();
+  }
+
+  flush(queue: QueueName): boolean {
+    return this.#keepers.get(queue)?.flush() ?? false;
+  }
+
+  async hold(queue: QueueName, reason: string, until: Instant | null): Promise<void> {
+    this.#ctx.log.info('queue held', { queue, why: reason, until });
+    this.#keep(queue, null)?.hold(reason, until);
+  }
+
+  async release(queue: QueueName): Promise<void> {
+    this.#ctx.log.info('queue released', { queue });
+    this.#keepers.get(queue)?.release();
+  }
+
+  #arrived(queue: QueueName): void {
+    const keeper = this.#keepers.get(queue);
+    if (keeper) keeper.arrived();
+    else this.#keep(queue, null);
+  }
+
+  #way(queue: QueueName): { handover: Handover; policy: QueuePolicy } | null {
+    if (queue === OPERATOR_QUEUE) return null;
+    const handover = this.#ctx.handoverFor(queue);
+    const policy = this.#ctx.policyFor(queue);
+    return handover && policy ? { handover, policy } : null;
+  }
+
+  #keep(queue: QueueName, probeIn: number | null): Keeper | null {
+    const there = this.#keepers.get(queue);
+    if (there || this.#over) return there ?? null;
+    const way = this.#way(queue);
+    if (!way) return null;
+    const keeper: Keeper = new Keeper(this.#ctx, {
+      queue,
+      ...way,
+      probeIn,
+      // Foreign domains are many and seldom met twice.
+      idle: () => queue.startsWith('>') && this.#drop(keeper),
+    });
+    this.#keepers.set(queue, keeper);
+    keeper.start();
+    return keeper;
+  }
+
+  #drop(keeper: Keeper): void {
+    if (this.#keepers.get(keeper.queue) !== keeper) return;
+    this.#keepers.delete(keeper.queue);
+    const leaving = keeper.stop().finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
+  #tick(): void {
+    const { clock, patience, log } = this.#ctx;
+    patience.beat();
+    if (patience.jumps !== this.#jumps) {
+      this.#jumps = patience.jumps;
+      for (const keeper of this.#keepers.values()) keeper.clockJumped();
+    }
+    if (!this.#sweeping && clock.monotonic() - this.#sweptAt >= SWEEP) {
+      this.#sweeping = true;
+      this.#sweptAt = clock.monotonic();
+      void sweep(this.#ctx, this.#options.undeliverable())
+        .catch((error: unknown) => log.error('held mail could not be looked through', { why: String(error) }))
+        .finally(() => (this.#sweeping = false));
+    }
+    this.#beat = clock.after(HEARTBEAT, () => this.#tick());
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * One probe of a site that is down: one line, and a real mail on it (DESIGN.md §5). Any 2yz or 4yz to
+ * the mail's recipients means that the site lives. A refusal says nothing: the next mail is tried on
+ * the same line, up to ten.
+ *
+ * A site that put off everything is probed for an acceptance; on the same line mails that were never
+ * tried get their first try, since a greylist's time begins with it.
+ */
+import { SECOND } from '../base/clock.ts';
+import type { Handover, Line, Trouble } from '../handover/port.ts';
+import { describe } from '../mail/reply.ts';
+import type { Entry, Lease } from '../spool/port.ts';
+import type { Aside } from './aside.ts';
+import type { KeeperContext } from './context.ts';
+import type { Outcomes } from './outcomes.ts';
+import { parcelOf, takeOff } from './run.ts';
+import type { Turn } from './turns.ts';
+
+export type ProbeResult =
+  /** There is no mail to try it with. */
+  | { readonly kind: 'nothing' }
+  /** `alive`: it broke only after a recipient was answered. */
+  | { readonly kind: 'trouble'; readonly trouble: Trouble; readonly alive: boolean }
+  | { readonly kind: 'life'; readonly line: Line; readonly turn: Turn; readonly answered: number }
+  /** Only a host that is not the best answers. */
+  | { readonly kind: 'fellow'; readonly line: Line; readonly turn: Turn }
+  /** It answers, but nothing that counts. */
+  | { readonly kind: 'unmoved'; readonly reason: string; readonly host: string };
+
+export interface ProbeParts {
+  readonly ctx: KeeperContext;
+  readonly lease: Lease;
+  readonly handover: Handover;
+  readonly outcomes: Outcomes;
+  readonly aside: Aside;
+  readonly signal: AbortSignal;
+  /** It was put down because it put off everything. */
+  readonly puttingOff: boolean;
+  /** Looks behind the mails for one that nobody else has. */
+  unreadable(entry: Entry, why: string): void;
+}
+
+const MOST_REFUSED = 10;
+const MOST_FIRST_TRIES = 100;
+/** First tries end with the interval, however slow the site is. */
+const LONGEST = 20 * SECOND;
+
+export async function probe(p: ProbeParts): Promise<ProbeResult> {
+  const first = await candidate(p);
+  if (!first) return { kind: 'nothing' };
+  const turn = await turnOf(p);
+  const line = await p.handover.connect(p.signal);
+  if (line.kind === 'trouble' || !line.best || p.signal.aborted) {
+    giveBack(p, first);
+    if (line.kind === 'trouble') {
+      turn.end();
+      return { kind: 'trouble', trouble: line, alive: false };
+    }
+    return { kind: 'fellow', line, turn };
+  }
+  const result = await tryMails(p, line, turn, first);
+  if (result.kind !== 'life') {
+    if (result.kind === 'trouble') line.destroy();
+    void line.close().then(() => turn.end());
+  }
+  return result;
+}
+
+function turnOf(p: ProbeParts): Promise<Turn> {
+  return new Promise((resolve) => void p.ctx.probes.ask(resolve));
+}
+
+/** The oldest that is ready; else the one whose time is next; else one that stood aside. */
+async function candidate({ ctx, lease, aside }: ProbeParts): Promise<Entry | null> {
+  const now = ctx.clock.now();
+  const [ready] = await lease.ready(now, 1);
+  if (ready) return ready;
+  const at = lease.nextReady();
+  const [early] = at === null ? [] : await lease.ready(Math.max(now, at), 1);
+  return early ?? aside.takeBack();
+}
+
+function giveBack({ lease }: ProbeParts, entry: Entry): void {
+  if (!lease.lost.aborted) lease.giveBack([entry.id]);
+}
+
+async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Promise<ProbeResult> {
+  const begun = p.ctx.clock.monotonic();
+  let reason = '';
+  let answered = 0;
+  let entry: Entry | null = first;
+  let refused = 0;
+  let firstTries = 0;
+  while (entry) {
+    const flight = takeOff(entry, p.lease, p.ctx.clock);
+    const tried = entry;
+    const given = await line.give(parcelOf(flight, (why) => p.unreadable(tried, why)));
+    if (given.kind === 'broken') {
+      if (!p.outcomes.broken(flight, given) && !p.aside.take(entry)) giveBack(p, entry);
+      return { kind: 'trouble', trouble: given.trouble, alive: given.alive };
+    }
+    answered++;
+    p.aside.answered(entry.id);
+    const { answer } = p.outcomes.answered(flight, given, true);
+    if (answer === 'accepted' || (answer === 'deferred' && !p.puttingOff)) {
+      return { kind: 'life', line, turn, answered };
+    }
+    const said = given.outcomes.find((o) => o.kind === (answer === 'refused' ? 'failed' : 'deferred'));
+    reason = `${answer === 'refused' ? 'refuses mail' : 'puts off mail'}: ${said ? describe(said.reply) : ''}`;
+    const late = p.signal.aborted || p.ctx.clock.monotonic() - begun >= LONGEST;
+    if (late) break;
+    if (answer === 'refused' && ++refused < MOST_REFUSED) entry = await candidate(p);
+    else if (p.puttingOff && firstTries++ < MOST_FIRST_TRIES) entry = (await p.lease.ready(0, 1))[0] ?? null;
+    else entry = null;
+  }
+  return { kind: 'unmoved', reason, host: line.host };
+}
