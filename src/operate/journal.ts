@@ -117,8 +117,8 @@ export interface TraceLine {
   readonly [field: string]: unknown;
 }
 
-/** With which a mail's life begins: nothing older is looked for. */
-const BIRTH = ['mail accepted', 'notice queued'];
+/** With which a mail's life begins: days before it are not read. (A notice has no such line.) */
+const BIRTH = 'mail accepted';
 const MOST_LINES = 10_000;
 
 /**
@@ -126,7 +126,7 @@ const MOST_LINES = 10_000;
  * backwards until its beginning is found, a piece of a file at a time.
  */
 export async function readTrace(spool: string, id: string): Promise<TraceLine[]> {
-  const mail = mailOf(id);
+  const mail = mailOf(id.toLowerCase());
   const folder = traceFolder(spool);
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -137,7 +137,7 @@ export async function readTrace(spool: string, id: string): Promise<TraceLine[]>
   while (days.length > 0 && life.length < MOST_LINES) {
     const lines = await readDay(join(folder, days.pop() ?? ''), mail);
     life = [...lines, ...life];
-    if (lines.some((line) => BIRTH.includes(line.event))) break;
+    if (lines.some((line) => line.event === BIRTH)) break;
   }
   return life.slice(-MOST_LINES);
 }

@@ -221,7 +221,9 @@ describe('command line', () => {
   test('trace tells the life of a mail from the journal, and where it is now', async () => {
     const journal = new Journal(folder, clock);
     const line = { level: 'info', time: '2026-01-05T12:00:00.123Z', mail: 'm22' };
-    journal.write(`${JSON.stringify({ ...line, size: 5, sender: '', event: 'mail accepted' })}\n`);
+    journal.write(
+      `${JSON.stringify({ ...line, size: 5, sender: '', queues: ['acme', 'b'], event: 'mail accepted' })}\n`,
+    );
     journal.write(`${JSON.stringify({ ...line, reply: '451 try later', event: 'mail deferred' })}\n`);
     await journal.close();
     const { out, exit } = await restante('trace m22');
@@ -230,7 +232,7 @@ describe('command line', () => {
       out,
       [
         'TIME                     EVENT                 DETAILS',
-        '2026-01-05 12:00:00.123  mail accepted         size=5 sender=""',
+        '2026-01-05 12:00:00.123  mail accepted         size=5 sender="" queues=acme,b',
         '2026-01-05 12:00:00.123  mail deferred         reply="451 try later"',
         'now                      in the spool of acme  deferred',
         '',

@@ -48,6 +48,7 @@ const details = (line: TraceLine): string =>
     .join(' ');
 
 function field(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const simple = Array.isArray(value) && value.every((one) => typeof one === 'string');
+  const text = typeof value === 'string' ? value : simple ? value.join(',') : JSON.stringify(value);
   return text === '' || /[\s"]/.test(text) ? JSON.stringify(text) : plain(text);
 }
