@@ -56,8 +56,8 @@ describe('journal', () => {
     const folder = spool();
     const journal = new Journal(folder, new SimClock());
     for (let i = 0; i < 40; i++) {
-      journal.write(line('filler', `f${i}`, { text: 'x'.repeat(100_000) }));
-      journal.write(line('step', 'm1', { i }));
+      journal.write(line('filler', `f${i}`));
+      journal.write(line('step', 'm1', { i, text: 'x'.repeat(100_000) }));
     }
     await journal.close();
     const [day = ''] = readdirSync(join(folder, 'trace'));
