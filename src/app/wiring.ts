@@ -1,0 +1,204 @@
+/**
+ * Joins the rooms of the house to one server: the only place that knows them all. What a reload may
+ * change is reached through `current`, so that nobody keeps a piece of an old configuration.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { systemFiles } from '../base/files.ts';
+import { type Keyed, openKeyed } from '../base/keyed.ts';
+import type { Log } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+import { createResolver, systemServers } from '../dns/resolver.ts';
+import type { Handover } from '../handover/port.ts';
+import { outboundHandover } from '../handover/push/outbound.ts';
+import { pushHandover } from '../handover/push/push.ts';
+import { canonicalDomain } from '../mail/address.ts';
+import { Notices } from '../notify/notices.ts';
+import { Policy } from '../policy/pipeline.ts';
+import type { Settings } from '../policy/ports.ts';
+import { RecipientLists } from '../policy/recipients.ts';
+import { Ourselves } from '../primary/ourselves.ts';
+import { Primaries } from '../primary/primaries.ts';
+import { TlsContexts } from '../protocol/listen/tls.ts';
+import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server.ts';
+import { createReceiver } from '../receive/receiver.ts';
+import { Keepers } from '../schedule/keepers.ts';
+import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
+import { SiteDirectory } from '../site/site.ts';
+import { openLogSpool } from '../spool/log/index.ts';
+import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
+
+/** The configuration in force, and what is derived from it. Replaced as a whole. */
+export interface Current {
+  readonly config: Config;
+  readonly directory: SiteDirectory;
+  readonly settings: Settings;
+  readonly ourselves: Ourselves;
+}
+
+/** The rooms, joined; nothing listens yet. */
+export interface Server {
+  readonly spool: Spool;
+  readonly keepers: Keepers;
+  readonly smtp: SmtpServer;
+  readonly tls: TlsContexts;
+  current(): Current;
+  /** Plugs in another configuration; the rooms see it at their next question. */
+  replace(config: Config): void;
+  /** In order: handovers end, then the spool is closed. */
+  close(): Promise<void>;
+}
+
+export interface CannotStart {
+  readonly kind: 'failed';
+  readonly why: string;
+}
+
+const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
+
+/** What is opened before the rooms are joined, and closed after them. */
+interface Ground {
+  readonly keyed: Keyed;
+  readonly spool: Spool;
+  readonly tls: TlsContexts;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export async function wire(config: Config, clock: Clock, log: Log): Promise<Server | CannotStart> {
+  const opened = await openLogSpool({
+    dir: join(config.spool, 'mail'),
+    files: systemFiles,
+    clock,
+    log,
+    reserve: config.limits.reserve,
+    ...(config.limits.spool !== undefined && { most: config.limits.spool }),
+  });
+  if (opened.kind === 'failed') return opened;
+  const certificates = { certificates: config.tls, folder: config.spool, hostname: config.hostname };
+  const tls = await TlsContexts.open({ ...certificates, clock, log });
+  if ('kind' in tls) {
+    await opened.spool.close();
+    return tls;
+  }
+  const keyed = openKeyed(join(config.spool, 'knowledge.sqlite'), log);
+  return joinRooms(config, { keyed, spool: opened.spool, tls, clock, log });
+}
+
+function joinRooms(config: Config, ground: Ground): Server {
+  const { keyed, spool, tls, clock, log } = ground;
+  const token = randomBytes(12).toString('hex');
+  let current = derive(config, token);
+  const servers = config.resolver.length > 0 ? config.resolver : systemServers();
+  const resolver = createResolver({ servers, clock });
+  const primaries = new Primaries({
+    clock,
+    log,
+    random,
+    get ourselves() {
+      return current.ourselves;
+    },
+    resolver,
+    keyed,
+  });
+  const queueFor = (domain: string): QueueName => current.directory.byDomain(domain)?.name ?? `>${domain}`;
+
+  const handoverFor = (queue: QueueName): Handover | null => {
+    if (queue === OPERATOR_QUEUE) return null;
+    if (queue.startsWith('>')) {
+      const { ourselves, config } = current;
+      const domain = queue.slice(1);
+      return outboundHandover({ domain, way: config.outbound, resolver, clock, log, random, ourselves });
+    }
+    const site = current.directory.byName(queue);
+    return site ? pushHandover({ site, primaries, clock, log }) : null;
+  };
+  const policyFor = (queue: QueueName): QueuePolicy | null => {
+    if (queue.startsWith('>')) return FOREIGN_POLICY;
+    const site = current.directory.byName(queue);
+    return site ? sitePolicy(site) : null;
+  };
+  const notices = new Notices({
+    clock,
+    random,
+    settings: () => ({
+      hostname: current.config.hostname,
+      allow: current.config.notices.allow,
+      ...(current.config.postmaster !== undefined && { postmaster: current.config.postmaster }),
+      queueFor,
+    }),
+  });
+  const keepers = new Keepers({ spool, clock, log, random, handoverFor, policyFor, notices, keyed });
+  const settings = () => current.settings;
+  const directory = () => current.directory;
+  const recipients = new RecipientLists({ clock, log });
+  const policy = new Policy({ settings, directory, primaries, recipients, spool });
+  const openSession = createReceiver({
+    spool,
+    policy,
+    settings,
+    directory,
+    primaries,
+    events: {
+      signOfLife: (site, peer) => keepers.signOfLife(site, `a connection from ${peer}`),
+      loop: (site, peer, why) => log.warn('mail loop', { site, peer, why }),
+    },
+    key: traceKey(keyed),
+    clock,
+    log,
+  });
+  const smtp = createSmtpServer(() => ({
+    hostname: current.config.hostname,
+    token,
+    sizeLimit: current.config.limits.size,
+    maxRecipients: current.config.limits.recipients,
+    tls,
+    clock,
+    log,
+    openSession,
+  }));
+  return {
+    spool,
+    keepers,
+    smtp,
+    tls,
+    current: () => current,
+    replace(next) {
+      current = derive(next, token);
+    },
+    async close() {
+      await keepers.stop();
+      tls.close();
+      await spool.close();
+      keyed.close();
+    },
+  };
+}
+
+function derive(config: Config, token: string): Current {
+  const { hostname, also, postmaster, limits } = config;
+  const { names, addresses } = also;
+  return {
+    config,
+    directory: new SiteDirectory(config.sites),
+    settings: {
+      hostname,
+      names: [hostname, ...names].map(canonicalDomain),
+      addresses,
+      ...(postmaster !== undefined && { postmaster }),
+      sizeLimit: limits.size,
+    },
+    ourselves: new Ourselves({ hostname, names, addresses, token }),
+  };
+}
+
+/** The secret behind the recipient tags in our Received fields: one for the life of the spool. */
+function traceKey(keyed: Keyed): string {
+  const table = keyed.table<string>('secrets');
+  const kept = table.get('received key');
+  if (kept !== undefined) return kept;
+  const made = randomBytes(24).toString('base64url');
+  table.set('received key', made);
+  return made;
+}
