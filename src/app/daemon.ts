@@ -16,8 +16,8 @@ import { reroute } from '../schedule/reroute.ts';
 import { type Logging, openLog } from './log.ts';
 import { type Server, wire } from './wiring.ts';
 
-/** What a connection gets to end its mail when we stop. */
-const GRACE = 5 * SECOND;
+/** What connections get to end their mails when we stop: those to us, then those of ours. */
+const GRACE = { peers: 4 * SECOND, handovers: 3 * SECOND };
 
 export interface DaemonOptions {
   readonly file: string;
@@ -127,8 +127,8 @@ class Daemon {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#listeners?.stop(GRACE), this.#control?.close()]);
-    await this.#parts.server.close();
+    await Promise.all([this.#listeners?.stop(GRACE.peers), this.#control?.close()]);
+    await this.#parts.server.close(GRACE.handovers);
     this.#log.info('ended');
   }
 

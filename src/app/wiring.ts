@@ -46,8 +46,8 @@ export interface Server {
   current(): Current;
   /** Plugs in another configuration; the rooms see it at their next question. */
   replace(config: Config): void;
-  /** In order: handovers end, then the spool is closed. */
-  close(): Promise<void>;
+  /** In order: handovers get `grace` milliseconds to end, then the spool is closed. */
+  close(grace: number): Promise<void>;
 }
 
 export interface CannotStart {
@@ -129,7 +129,18 @@ function joinRooms(config: Config, ground: Ground): Server {
       queueFor,
     }),
   });
-  const keepers = new Keepers({ spool, clock, log, random, handoverFor, policyFor, notices, keyed });
+  const keepers = new Keepers({
+    spool,
+    clock,
+    log,
+    random,
+    notices,
+    keyed,
+    holder: `${config.hostname} ${process.pid}`,
+    handoverFor,
+    policyFor,
+    undeliverable: () => current.config.notices.undeliverable ?? null,
+  });
   const settings = () => current.settings;
   const directory = () => current.directory;
   const recipients = new RecipientLists({ clock, log });
@@ -167,8 +178,8 @@ function joinRooms(config: Config, ground: Ground): Server {
     replace(next) {
       current = derive(next, token);
     },
-    async close() {
-      await keepers.stop();
+    async close(grace) {
+      await keepers.stop(grace);
       tls.close();
       await spool.close();
       keyed.close();
