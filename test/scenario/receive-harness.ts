@@ -59,6 +59,7 @@ class DraftDouble implements Draft {
   readonly #spool: SpoolDouble;
   readonly #chunks: Uint8Array[] = [];
   #over = false;
+  #committed = false;
   written = 0;
 
   constructor(spool: SpoolDouble, id: string) {
@@ -75,6 +76,7 @@ class DraftDouble implements Draft {
 
   async commit(head: Uint8Array, entries: readonly NewEntry[]): Promise<Committed | Refused> {
     this.#end();
+    this.#committed = true;
     await this.#spool.sync;
     if (this.#spool.refuseCommit) return this.#spool.refuseCommit;
     const body = Buffer.concat(this.#chunks);
@@ -83,6 +85,7 @@ class DraftDouble implements Draft {
   }
 
   async abort(): Promise<void> {
+    if (this.#committed) throw new Error('aborted while it was committed');
     if (!this.#over) this.#end();
   }
 

@@ -179,8 +179,8 @@ describe('mail that is given up', () => {
       assert.equal(house.spool.open, 1);
       if (how === 'abort') sink.abort();
       else visit.session[how]();
-      sink.abort();
       assert.equal(house.spool.open, 0);
+      sink.abort();
       assert.equal(house.spool.mails.length, 0);
       // Nor do its recipients: the next mail starts anew.
       assert.equal(await visit.data('x'), '503 5.5.1');
