@@ -22,6 +22,7 @@ export const siteFlush: Endpoint = {
       return done;
     }
     const held = running.keepers.view(queue)?.state === 'held';
+    if (!held && running.spool.summary(queue).count === 0) return done; // nothing lies there, so nobody looks after it
     return failed(
       409,
       held ? `${queue} is held: release it first` : `${queue} is not handed over to anybody`,
@@ -40,7 +41,6 @@ export const siteHold: Endpoint = {
     if (end !== null && !(end > running.clock.now()))
       return failed(400, `until: "${until}" is no time to come`);
     await running.keepers.hold(queue, reason, end);
-    running.log.info('queue held', { queue, why: reason, until });
     return done;
   }),
 };
@@ -50,7 +50,6 @@ export const siteRelease: Endpoint = {
   path: '/sites/:queue/release',
   answer: forQueue(async (running, queue) => {
     await running.keepers.release(queue);
-    running.log.info('queue released', { queue });
     return done;
   }),
 };
