@@ -12,14 +12,14 @@ import type { Exit, Terminal } from './terminal.ts';
 const EVERY = 500;
 /** A queue in which nothing has moved for so long waits for the mails' own clocks. */
 const STALLED = 120_000;
-/** What a probe may take to begin. */
+/** What the probe that a flush asks for may take to begin. */
 const GRACE = 2000;
+/** A next probe that is later than this means that one has been in vain. */
+const SOON = 100;
 
 type Verdict = { readonly exit: Exit; readonly text: string };
 export interface Watch {
   readonly started: number;
-  /** When the next probe was due before the flush. */
-  readonly probeBefore: string | null;
   moved: number;
   left: number;
 }
@@ -37,9 +37,9 @@ export function judge(site: SiteView, watch: Watch, now: number): Verdict | null
   const rest = `${count(left, 'mail')} left`;
   if (site.state === 'held')
     return { exit: 1, text: `${site.site}: held: ${plain(site.reason ?? '')}; ${rest}` };
-  const probed =
-    site.nextProbe !== null && site.nextProbe !== watch.probeBefore && Date.parse(site.nextProbe) > now;
-  if (site.state === 'down' && now - watch.started > GRACE && probed) {
+  const waiting =
+    site.nextProbe !== null && Date.parse(site.nextProbe) > now + SOON && site.connections === 0;
+  if (site.state === 'down' && now - watch.started > GRACE && waiting) {
     return { exit: 1, text: `${site.site}: still down: ${plain(site.reason ?? 'no reason known')}; ${rest}` };
   }
   if (now - watch.moved > STALLED) return { exit: 1, text: `${site.site}: nothing moves any more; ${rest}` };
@@ -53,7 +53,7 @@ export async function waitForFlush(
   look: () => Promise<SiteView>,
 ): Promise<Exit> {
   const started = terminal.now();
-  const watch: Watch = { started, probeBefore: before.nextProbe, moved: started, left: leftIn(before) };
+  const watch: Watch = { started, moved: started, left: leftIn(before) };
   const bar = terminal.tty && !options.json ? progressBar(terminal) : null;
   const total = leftIn(before);
   bar?.start(total, 0, { left: '' });

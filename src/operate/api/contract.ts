@@ -117,7 +117,7 @@ export const EntryView = z.object({
   outcomes: z.array(
     z.object({
       recipient: z.string(),
-      state: z.enum(['pending', 'delivered', 'failed']),
+      state: z.enum(['pending', 'delivered', 'failed', 'moved']),
       host: z.string().nullable(),
       reply: z.string().nullable(),
     }),
