@@ -24,6 +24,8 @@ export function canonicalDomain(domain: string): string {
   const bare = domain.endsWith('.') ? domain.slice(0, -1) : domain;
   if (bare.startsWith('[')) return bare.toLowerCase();
   if (/^[A-Za-z0-9._-]*$/.test(bare)) return bare.toLowerCase();
+  // domainToASCII reads `a.example/x` and `a.example:25` as a.example.
+  if (isAscii(bare)) return '';
   return domainToASCII(bare);
 }
 

@@ -23,12 +23,17 @@ import { Transaction } from './transaction.ts';
 const SENDER_OK = reply(250, '2.1.0', 'Sender ok');
 const RECIPIENT_OK = reply(250, '2.1.5', 'Recipient ok');
 const OUT_OF_ORDER = reply(503, '5.5.1', 'MAIL first');
+// RFC 5321 §7.8: a server may end what looks like an attack. Each refusal costs a line of the log.
+const TOO_MANY_REFUSED = reply(421, '4.7.0', 'Too many refused recipients');
+/** Between two mails that came to their content. */
+const REFUSED_LIMIT = 100;
 
 export class ReceiveSession implements Session {
   readonly #receiving: Receiving;
   readonly #peer: Peer;
   #transaction: Transaction | undefined;
   #incoming: IncomingMail | undefined;
+  #refused = 0;
 
   constructor(receiving: Receiving, peer: Peer) {
     this.#receiving = receiving;
@@ -71,7 +76,8 @@ export class ReceiveSession implements Session {
       reply: describe(verdict.reply),
       why: verdict.why,
     });
-    return verdict.reply;
+    this.#refused++;
+    return this.#refused > REFUSED_LIMIT ? TOO_MANY_REFUSED : verdict.reply;
   }
 
   async content(): Promise<ContentSink | Reply> {
@@ -91,6 +97,7 @@ export class ReceiveSession implements Session {
       return OUT_OF_ORDER;
     }
     this.#transaction = undefined;
+    this.#refused = 0;
     this.#incoming = new IncomingMail(this.#receiving, this.#peer, transaction, draft);
     return this.#incoming;
   }

@@ -14,5 +14,7 @@ export async function rcpt(talk: Dialog, args: string): Promise<Reply | null> {
   if (transaction.recipients >= talk.options.maxRecipients) return replies.tooManyRecipients;
   const answer = await talk.session.rcpt(parsed.command);
   if (isPositive(answer)) transaction.recipients++;
+  // RFC 5321 §3.8: 421 ends the connection, whoever says it.
+  if (answer.code === 421) talk.closing = true;
   return answer;
 }
