@@ -106,7 +106,12 @@ async function standardError(): Promise<Sink> {
     return { write: (line) => void stream.write(line), flush: () => stream.flushSync() };
   }
   const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({ colorize: true, messageKey: 'event', translateTime: 'SYS:HH:MM:ss.l' });
+  const pretty = prettyFactory({
+    colorize: true,
+    messageKey: 'event',
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+  });
   const show = (line: string) => void process.stderr.write(String(pretty(line)));
   return { write: show, flush() {} };
 }
