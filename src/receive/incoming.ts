@@ -36,10 +36,11 @@ export class IncomingMail implements ContentSink {
     this.#peer = peer;
     this.#transaction = transaction;
     this.#draft = draft;
-    const known = transaction.parts.map((p) => p.site && receiving.primaries.capabilities(p.site));
+    const { settings, primaries } = receiving;
+    const sites = transaction.parts.flatMap((part) => part.site ?? []);
     this.#limit = smallestLimit(
-      receiving.settings().sizeLimit,
-      known.filter((k) => typeof k === 'object'),
+      settings().sizeLimit,
+      sites.map((site) => primaries.capabilities(site)),
     );
   }
 
