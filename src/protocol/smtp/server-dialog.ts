@@ -226,7 +226,6 @@ export class Dialog implements WireEvents {
     this.input.clear();
     const tls = await this.#wire.startTls();
     if (!tls) return false;
-    this.input.clear();
     // RFC 3207 §4.2: all that was learnt before is forgotten.
     this.manner = { helo: '', esmtp: false, tls };
     return true;

@@ -1,0 +1,103 @@
+/**
+ * A Session for tests of the engine. It accepts everything but what its addresses ask for:
+ * `reject@`, `defer@` in MAIL or RCPT, `nodata@` (content refused), `full@` (452 at the end of data),
+ * `broken@` (a fault). It keeps what it was asked, in order.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Reply, reply } from '../../src/mail/reply.ts';
+import type {
+  ContentSink,
+  MailCommand,
+  Manner,
+  RcptCommand,
+  Session,
+} from '../../src/protocol/smtp/session.ts';
+
+export interface KeptMail {
+  readonly mail: MailCommand;
+  readonly rcpt: readonly RcptCommand[];
+  readonly content: Buffer;
+}
+
+export class TestSession implements Session {
+  readonly calls: string[] = [];
+  readonly kept: KeptMail[] = [];
+  manner: Manner | null = null;
+  /** Said instead of a greeting. */
+  refusal: Reply | null = null;
+  /** What a sink does with each part besides keeping it. */
+  onPart: (part: Uint8Array) => Promise<void> | void = () => {};
+  aborts = 0;
+  #mail: MailCommand | null = null;
+  #rcpt: RcptCommand[] = [];
+
+  async connect(): Promise<Reply | null> {
+    this.calls.push('connect');
+    return this.refusal;
+  }
+
+  async hello(manner: Manner): Promise<Reply | null> {
+    this.calls.push(`hello ${manner.helo}`);
+    this.manner = manner;
+    return manner.helo === 'reject.example' ? reply(550, '5.7.1', 'Not you') : null;
+  }
+
+  async mail(command: MailCommand): Promise<Reply> {
+    this.calls.push(`mail ${command.sender}`);
+    // A turn of the loop, as a look-up takes: pipelined input must wait.
+    await turn();
+    const refused = judge(command.sender);
+    if (refused) return refused;
+    this.#mail = command;
+    this.#rcpt = [];
+    return reply(250, '2.1.0', 'Sender taken');
+  }
+
+  async rcpt(command: RcptCommand): Promise<Reply> {
+    this.calls.push(`rcpt ${command.address}`);
+    const refused = judge(command.address);
+    if (refused) return refused;
+    this.#rcpt.push(command);
+    return reply(250, '2.1.5', 'Recipient taken');
+  }
+
+  async content(): Promise<ContentSink | Reply> {
+    this.calls.push('content');
+    if (this.#mail?.sender.startsWith('nodata@')) return reply(451, '4.3.0', 'No content now');
+    const parts: Uint8Array[] = [];
+    const mail = this.#mail;
+    if (!mail) throw new Error('content without mail');
+    return {
+      write: (part) => {
+        parts.push(part);
+        return this.onPart(part);
+      },
+      end: async () => {
+        this.calls.push('end');
+        await turn();
+        if (mail.sender.startsWith('full@')) return reply(452, '4.3.1', 'Full');
+        this.kept.push({ mail, rcpt: this.#rcpt, content: Buffer.concat(parts) });
+        return reply(250, '2.0.0', 'Kept');
+      },
+      abort: () => {
+        this.aborts++;
+      },
+    };
+  }
+
+  reset(): void {
+    this.calls.push('reset');
+    this.#mail = null;
+  }
+
+  closed(): void {
+    this.calls.push('closed');
+  }
+}
+
+function judge(address: string): Reply | null {
+  if (address.startsWith('reject@')) return reply(550, '5.1.1', 'No such address');
+  if (address.startsWith('defer@')) return reply(451, '4.7.1', 'Later');
+  if (address.startsWith('broken@')) throw new Error('a fault with secrets in it');
+  return null;
+}
