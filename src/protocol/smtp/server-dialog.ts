@@ -171,7 +171,8 @@ export class Dialog implements WireEvents {
     if (!line) return false;
     const answer = await this.#answer(line);
     if (answer) this.say(answer);
-    if (this.closing) return false;
+    // RFC 5321 §3.8: 421 is the last word, also when it is the session's.
+    if (this.closing || answer?.code === 421) return false;
     if (this.upgrading) return this.#upgrade();
     if (this.#errors >= ERROR_LIMIT) this.#closeWith(replies.tooManyErrors);
     else if (this.#idleCommands >= IDLE_LIMIT) this.#closeWith(replies.tooManyIdle);

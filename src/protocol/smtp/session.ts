@@ -1,7 +1,8 @@
 /**
  * What the SMTP server engine asks: its port to `receive`. The engine speaks the wire (grammar,
  * order of commands, pipelining, TLS, deadlines, end of data) and knows no policy; a Session
- * answers each question with the Reply to send. One Session a connection.
+ * answers each question with the Reply to send; after a 421 the connection is closed. One Session
+ * a connection.
  */
 
 import type { Recipient } from '../../mail/envelope.ts';
@@ -62,7 +63,7 @@ export interface Session {
   rcpt(command: RcptCommand): Promise<Reply>;
   /** DATA, or the first BDAT, after at least one accepted recipient. */
   content(): Promise<ContentSink | Reply>;
-  /** The transaction ended otherwise than by `ContentSink.end`: RSET, EHLO, STARTTLS. */
+  /** The transaction ended otherwise than by `ContentSink.end`: RSET, EHLO, STARTTLS, content that the engine refused. */
   reset(): void;
   /** The connection is gone. Called once, always. */
   closed(): void;
