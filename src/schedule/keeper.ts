@@ -180,7 +180,7 @@ export class Keeper implements FlowEvents {
   hold(reason: string, until: Instant | null): void {
     this.#ctx.held.set(this.queue, { reason, until });
     this.#until = until;
-    if (this.#state.is === 'held') return this.#state.because(reason);
+    if (this.#state.is === 'held') return void this.#state.because(reason);
     this.#state.to('held', reason);
     this.#probing?.abort();
     this.#flow.giveBack(this.#aside.all());
@@ -341,6 +341,7 @@ export class Keeper implements FlowEvents {
         aside: this.#aside,
         signal: abort.signal,
         puttingOff: this.#outcomes.puttingOff,
+        fellow: this.#flow.connections > 0,
         unreadable: (entry, why) =>
           this.#log.error('content cannot be read', { mail: entry.mail, entry: entry.id, why }),
       });
@@ -370,18 +371,18 @@ export class Keeper implements FlowEvents {
         return;
       }
       case 'fellow':
-        return this.#fellow(result, begun, lease, stale);
+        return void this.#fellow(result, begun, lease, stale);
       case 'trouble':
         if (stale) return;
         if (result.trouble.host !== undefined) this.#host = result.trouble.host;
-        if (result.alive) return this.#drain('it answers');
+        if (result.alive) return void this.#drain('it answers');
         // It is dead now, whatever it did before.
         this.#outcomes.lives();
-        return this.#inVain(result.trouble.text, begun, lease);
+        return void this.#inVain(result.trouble.text, begun, lease);
       case 'unmoved':
         if (stale) return;
         this.#host = result.host || this.#host;
-        return this.#inVain(result.reason, begun, lease);
+        return void this.#inVain(result.reason, begun, lease);
     }
   }
 
@@ -427,11 +428,11 @@ export class Keeper implements FlowEvents {
     const { clock } = this.#ctx;
     if (!this.#lease) {
       if (!this.#leasing && clock.monotonic() >= this.#leaseAt) void this.#acquire();
-      return this.#arm();
+      return void this.#arm();
     }
     this.#outcomes.settler.retry();
     if (this.#state.is === 'held' && this.#until !== null && clock.now() >= this.#until)
-      return this.release();
+      return void this.release();
     if (this.#state.is === 'down') {
       const due = this.#probeAt !== null && clock.monotonic() >= this.#probeAt;
       if (due && !this.#probing && !this.#outcomes.settler.stuck) void this.#probe(this.#lease);

@@ -26,12 +26,12 @@ export interface KeepersOptions {
   /** Keeps the heartbeat and the queues that an operator holds. */
   readonly keyed: Keyed;
   /** Our name as a holder of leases. */
-  readonly holder: string;
+  readonly holder?: string;
   /** Null: the queue is handed over by nobody (OPERATOR_QUEUE, a site that is gone). */
   readonly handoverFor: (queue: QueueName) => Handover | null;
   readonly policyFor: (queue: QueueName) => QueuePolicy | null;
-  /** Configuration `notices.undeliverable`: milliseconds, or null for ever. As it is now. */
-  readonly undeliverable: () => number | null;
+  /** Configuration `notices.undeliverable`, as it is now: milliseconds, or undefined for ever. */
+  readonly undeliverable?: () => number | undefined;
   /** Most connections over all queues, and most probes beside them. */
   readonly connections?: number;
   readonly probes?: number;
@@ -39,6 +39,8 @@ export interface KeepersOptions {
 
 const CONNECTIONS = 200;
 const PROBES = 500;
+/** That lines have to finish what is on its way, when the program ends. */
+const GRACE = 4 * SECOND;
 const HEARTBEAT = MINUTE;
 const SWEEP = HOUR;
 /** The first probes of a start are spread over this much for each queue, within these bounds. */
@@ -60,14 +62,14 @@ export class Keepers implements KeepersView {
 
   constructor(options: KeepersOptions) {
     this.#options = options;
-    const { spool, clock, log, random, notices, keyed, holder, handoverFor, policyFor } = options;
+    const { spool, clock, log, random, notices, keyed, handoverFor, policyFor } = options;
     this.#ctx = {
       spool,
       clock,
       log,
       random,
       notices,
-      holder,
+      holder: options.holder ?? 'restante',
       patience: new Patience(clock, keyed.table<Heartbeat>('keepers'), log),
       held: keyed.table<HeldQueue>('held queues'),
       lines: new Turns(options.connections ?? CONNECTIONS),
@@ -89,7 +91,7 @@ export class Keepers implements KeepersView {
   }
 
   /** Gives lines `ms` to finish what is on its way, then cuts them. */
-  async stop(ms: number): Promise<void> {
+  async stop(ms: number = GRACE): Promise<void> {
     this.#over = true;
     this.#unsubscribe?.();
     this.#beat?.cancel();
@@ -187,7 +189,7 @@ export class Keepers implements KeepersView {
     if (!this.#sweeping && clock.monotonic() - this.#sweptAt >= SWEEP) {
       this.#sweeping = true;
       this.#sweptAt = clock.monotonic();
-      void sweep(this.#ctx, this.#options.undeliverable())
+      void sweep(this.#ctx, this.#options.undeliverable?.())
         .catch((error: unknown) => log.error('held mail could not be looked through', { why: String(error) }))
         .finally(() => (this.#sweeping = false));
     }

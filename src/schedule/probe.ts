@@ -1,7 +1,7 @@
 /**
  * One probe of a site that is down: one line, and a real mail on it (DESIGN.md §5). Any 2yz or 4yz to
- * the mail's recipients means that the site lives. A refusal says nothing: the next mail is tried on
- * the same line, up to ten.
+ * the mail's recipients means that the site lives. A refusal says nothing: another mail that was not
+ * tried yet has its turn on the same line, up to ten.
  *
  * A site that put off everything is probed for an acceptance; on the same line mails that were never
  * tried get their first try, since a greylist's time begins with it.
@@ -36,7 +36,8 @@ export interface ProbeParts {
   readonly signal: AbortSignal;
   /** It was put down because it put off everything. */
   readonly puttingOff: boolean;
-  /** Looks behind the mails for one that nobody else has. */
+  /** A fellow secondary takes the mail meanwhile. */
+  readonly fellow: boolean;
   unreadable(entry: Entry, why: string): void;
 }
 
@@ -70,14 +71,23 @@ function turnOf(p: ProbeParts): Promise<Turn> {
   return new Promise((resolve) => void p.ctx.probes.ask(resolve));
 }
 
-/** The oldest that is ready; else the one whose time is next; else one that stood aside. */
-async function candidate({ ctx, lease, aside }: ProbeParts): Promise<Entry | null> {
+/**
+ * The oldest that is ready; else one that would have to wait; else one that stood aside. All that wait
+ * are brought forward then, as a sign of life will do anyway; but not past a fellow secondary, which
+ * would be offered them at each probe.
+ */
+async function candidate({ ctx, lease, aside, fellow }: ProbeParts): Promise<Entry | null> {
   const now = ctx.clock.now();
   const [ready] = await lease.ready(now, 1);
-  if (ready) return ready;
-  const at = lease.nextReady();
-  const [early] = at === null ? [] : await lease.ready(Math.max(now, at), 1);
+  if (ready || fellow) return ready ?? null;
+  lease.hasten(now);
+  const [early] = await lease.ready(now, 1);
   return early ?? aside.takeBack();
+}
+
+/** One that was never tried. */
+async function fresh({ lease }: ProbeParts): Promise<Entry | null> {
+  return (await lease.ready(0, 1))[0] ?? null;
 }
 
 function giveBack({ lease }: ProbeParts, entry: Entry): void {
@@ -109,8 +119,8 @@ async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Pr
     reason = `${answer === 'refused' ? 'refuses mail' : 'puts off mail'}: ${said ? describe(said.reply) : ''}`;
     const late = p.signal.aborted || p.ctx.clock.monotonic() - begun >= LONGEST;
     if (late) break;
-    if (answer === 'refused' && ++refused < MOST_REFUSED) entry = await candidate(p);
-    else if (p.puttingOff && firstTries++ < MOST_FIRST_TRIES) entry = (await p.lease.ready(0, 1))[0] ?? null;
+    if (answer === 'refused' && ++refused < MOST_REFUSED) entry = await fresh(p);
+    else if (p.puttingOff && firstTries++ < MOST_FIRST_TRIES) entry = await fresh(p);
     else entry = null;
   }
   return { kind: 'unmoved', reason, host: line.host };

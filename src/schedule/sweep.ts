@@ -7,9 +7,9 @@ import type { KeeperContext } from './context.ts';
 
 const AT_ONCE = 100;
 
-export async function sweep(ctx: KeeperContext, undeliverable: number | null): Promise<void> {
+export async function sweep(ctx: KeeperContext, undeliverable: number | undefined): Promise<void> {
   const { spool, clock, patience } = ctx;
-  if (undeliverable === null || !patience.over) return;
+  if (undeliverable === undefined || !patience.over) return;
   for (const { queue, held } of [...spool.queues()]) {
     if (held === 0) continue;
     let old: EntryId[] = [];
