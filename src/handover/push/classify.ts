@@ -12,7 +12,8 @@ import { domainPart } from '../../mail/address.ts';
 import type { Envelope } from '../../mail/envelope.ts';
 import type { Reply } from '../../mail/reply.ts';
 
-export type Verdict = 'failed' | 'deferred' | 'trouble' | 'busy';
+/** `unclear`: a refusal of MAIL for good that does not say what it is about. */
+export type Verdict = 'failed' | 'deferred' | 'trouble' | 'busy' | 'unclear';
 
 const RELAYING =
   /\brelay(ing|ed|s)?\b|rcpthosts|non-?accepted domain|(domain|host) (is )?not (hosted|accepted|served|handled)/;
@@ -20,7 +21,7 @@ const USER_UNKNOWN = /unknown|no such|not exist|not found|recipient table|mailbo
 const LISTS =
   /\b(dnsbl|rbl|spamhaus|spamcop|barracuda|sorbs|uceprotect|black ?list(ed)?|block ?list(ed)?|deny ?list(ed)?)\b/;
 const OUR_HOST =
-  /client host|\b(your|sending|connecting|remote|sender|source|client) (ip|host|server|mta|address|network)\b|\bip address\b/;
+  /client host|\b(your|sending|connecting|remote|client) (ip|host|server|mta|address|network)\b|\bsender ip\b|\bip address\b|\b\d{1,3}(\.\d{1,3}){3}\b/;
 const BLOCKED =
   /\b(block(ed)?|banned|listed|denied|refused|rejected|reputation|not (allowed|permitted|accepted))\b/;
 const GREYLISTING = /gr[ae]y ?-?list|try (again )?later|temporar/;
@@ -36,7 +37,7 @@ export function judgeMail(reply: Reply, envelope: Envelope, sized: boolean): Ver
   if (reply.code === 452 && sized) return 'deferred';
   if (isAboutUs(reply, words)) return 'trouble';
   if (isAboutSender(reply, words, envelope)) return own;
-  return reply.code < 500 ? 'busy' : 'trouble';
+  return reply.code < 500 ? 'busy' : isMisunderstanding(reply) ? 'trouble' : 'unclear';
 }
 
 /** RCPT was refused with 4yz or 5yz. */
@@ -79,8 +80,9 @@ function isRelaying(reply: Reply, words: string): boolean {
 function isAboutUs(reply: Reply, words: string): boolean {
   // RFC 7372: reverse DNS of the client failed.
   if (is(reply, '7.25')) return true;
-  if (/\b(spf|dmarc|dkim)\b/.test(words) || (reply.code < 500 && GREYLISTING.test(words))) return false;
+  if (/\b(spf|dmarc|dkim)\b/.test(words)) return false;
   if (LISTS.test(words)) return !/\b(sender (address|domain)|recipient)\b/.test(words);
+  if (reply.code < 500 && GREYLISTING.test(words)) return false;
   return OUR_HOST.test(words) && BLOCKED.test(words);
 }
 

@@ -15,8 +15,10 @@ import { describe, isPositive, type Reply, reply } from '../../mail/reply.ts';
 import { nameOf, type Reached } from '../../primary/reach.ts';
 import type { SmtpClient, Transaction } from '../../protocol/smtp/client.ts';
 import type { Lost } from '../../protocol/smtp/client-wire.ts';
-import type { Given, Line, Parcel, Trouble } from '../port.ts';
+import type { Given, Line, Parcel, ParcelContent, Trouble } from '../port.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from './classify.ts';
+
+const NOTHING: ParcelContent = { size: 0, bytes: new Uint8Array(), async *chunks() {}, async close() {} };
 
 /** Recipients in one transaction, where the server names no number. RFC 5321 §4.5.3.1.8 asks it to take 100. */
 const MOST_RECIPIENTS = 1000;
@@ -41,13 +43,14 @@ export class SmtpLine implements Line {
   }
 
   async give(parcel: Parcel): Promise<Given> {
-    const giving = new Giving(parcel, this.#name, this.best);
+    const sized = this.#client.offer.keywords.has('SIZE');
+    const giving = new Giving(parcel, { name: this.#name, best: this.best, sized });
     const most = Math.min(this.#client.offer.rcptMax ?? MOST_RECIPIENTS, MOST_RECIPIENTS);
     for (let part = giving.next(most); part.length > 0; part = giving.next(most)) {
       if (this.#trouble) return giving.broken(this.#trouble);
       const recipients = part.map((i) => parcel.envelope.recipients[i]).filter((r) => r !== undefined);
       const heard = await this.#transact(parcel, recipients);
-      const trouble = giving.hear(heard, part) ?? this.#lost(heard);
+      const trouble = (await this.#hear(giving, heard, part)) ?? this.#lost(heard);
       if (trouble) return this.#break(giving, trouble);
     }
     return giving.answered();
@@ -61,6 +64,22 @@ export class SmtpLine implements Line {
     this.#client.destroy();
   }
 
+  /**
+   * MAIL refused for good, and the words don't say whether for this sender: then the null sender shows
+   * it. Else one mail that is refused for its sender would keep a whole site waiting.
+   */
+  async #hear(giving: Giving, heard: Transaction, part: readonly number[]): Promise<Trouble | null> {
+    const trouble = giving.hear(heard, part);
+    if (!giving.unclear || heard.lost) return trouble;
+    const bare = await this.#client.give({
+      envelope: { sender: '', recipients: [], body: '7bit', smtputf8: false },
+      open: async () => NOTHING,
+    });
+    if (!bare.mail || !isPositive(bare.mail)) return trouble;
+    giving.fail(giving.unclear, part);
+    return null;
+  }
+
   #transact(parcel: Parcel, recipients: readonly Recipient[]): Promise<Transaction> {
     return this.#client.give({ envelope: { ...parcel.envelope, recipients }, open: () => parcel.open() });
   }
@@ -68,8 +87,8 @@ export class SmtpLine implements Line {
   #break(giving: Giving, trouble: Trouble): Given {
     this.#trouble ??= { ...trouble, host: this.host };
     this.#log.info('handover broken', { entry: giving.id, why: trouble.text });
-    // Whatever was pipelined behind it is answered or lost, but nothing more begins.
-    this.#client.destroy();
+    // What is on its way may still be answered; nothing more begins.
+    void this.#client.quit();
     return giving.broken(this.#trouble);
   }
 
@@ -82,29 +101,44 @@ export class SmtpLine implements Line {
       cause: causeOf(lost),
       text: `${this.host}: ${lost.text}`,
       ...(lost.reply && { reply: lost.reply }),
-      ...(!heard.begun && { idle: true }),
+      ...(lost.idle && !heard.begun && { idle: true }),
     };
   }
 }
 
 const causeOf = (lost: Lost): Trouble['cause'] => (lost.lost === 'bye' ? 'busy' : 'lost');
 
+interface Host {
+  readonly name: string;
+  readonly best: boolean;
+  /** Is it told the size of each mail? */
+  readonly sized: boolean;
+}
+
 /** One parcel on its way: what is certain of each recipient so far. */
 class Giving {
   readonly id: string;
   readonly #parcel: Parcel;
-  readonly #host: string;
-  readonly #best: boolean;
+  readonly #host: Host;
   readonly #outcomes: (Outcome | null)[];
   #alive = false;
   #latency = 0;
+  #unclear: Reply | null = null;
 
-  constructor(parcel: Parcel, host: string, best: boolean) {
+  constructor(parcel: Parcel, host: Host) {
     this.id = parcel.id;
     this.#parcel = parcel;
     this.#host = host;
-    this.#best = best;
     this.#outcomes = parcel.envelope.recipients.map(() => null);
+  }
+
+  /** The refusal of MAIL that may or may not be about this sender. */
+  get unclear(): Reply | null {
+    return this.#unclear;
+  }
+
+  fail(r: Reply, part: readonly number[]): void {
+    for (const index of part) this.#set(index, 'failed', r);
   }
 
   /** Indices of the next recipients without an outcome. Each transaction gives at least one an outcome, or is a trouble. */
@@ -159,7 +193,8 @@ class Giving {
   }
 
   #mailRefused(r: Reply, part: readonly number[]): Trouble | null {
-    const verdict = judgeMail(r, this.#parcel.envelope, this.#parcel.size > 0);
+    const verdict = judgeMail(r, this.#parcel.envelope, this.#host.sized);
+    if (verdict === 'unclear' && this.#parcel.envelope.sender !== '') this.#unclear = r;
     return this.#apply(verdict, 'MAIL', r, part);
   }
 
@@ -172,7 +207,7 @@ class Giving {
   }
 
   #apply(verdict: Verdict, station: string, r: Reply, part: readonly number[]): Trouble | null {
-    if (verdict === 'trouble') return this.#troubleOf('refused', station, r);
+    if (verdict === 'trouble' || verdict === 'unclear') return this.#troubleOf('refused', station, r);
     if (verdict === 'busy') return this.#troubleOf('busy', station, r);
     for (const index of part) this.#set(index, verdict, r);
     return null;
@@ -181,8 +216,8 @@ class Giving {
   #unsent(why: NonNullable<Transaction['unsent']>, part: readonly number[]): void {
     // RFC 6531 §3.2. A fellow secondary's want of it is not the site's.
     if (why === 'smtputf8') {
-      const r = reply(553, '5.6.7', `${this.#host} does not offer SMTPUTF8, which this mail needs`);
-      for (const index of part) this.#set(index, this.#best ? 'failed' : 'deferred', r);
+      const r = reply(553, '5.6.7', `${this.#host.name} does not offer SMTPUTF8, which this mail needs`);
+      for (const index of part) this.#set(index, this.#host.best ? 'failed' : 'deferred', r);
       return;
     }
     const text = why === 'unclean' ? 'The mail holds a bare CR, LF or NUL' : 'The mail can not be read';
@@ -190,10 +225,10 @@ class Giving {
   }
 
   #set(index: number, kind: Outcome['kind'], r: Reply): void {
-    this.#outcomes[index] ??= { kind, reply: r, host: this.#host };
+    this.#outcomes[index] ??= { kind, reply: r, host: this.#host.name };
   }
 
   #troubleOf(cause: Trouble['cause'], station: string, r: Reply): Trouble {
-    return { kind: 'trouble', cause, text: `${this.#host}: ${station}: ${describe(r)}`, reply: r };
+    return { kind: 'trouble', cause, text: `${this.#host.name}: ${station}: ${describe(r)}`, reply: r };
   }
 }

@@ -18,6 +18,8 @@ export interface Lost {
   readonly text: string;
   /** The 421. */
   readonly reply?: Reply;
+  /** No reply was awaited: it ended between two mails. */
+  readonly idle?: true;
 }
 
 export type Heard = Reply | Lost;
@@ -40,6 +42,7 @@ export class Wire {
   #parser = new ReplyParser();
   readonly #expected: Expectation[] = [];
   #timer: Timer | null = null;
+  #firesAt = 0;
   #deadline = Number.POSITIVE_INFINITY;
   #out: Uint8Array[] = [];
   #outSize = 0;
@@ -136,12 +139,12 @@ export class Wire {
 
   lose(how: Lost): void {
     if (this.#lost) return;
-    this.#lost = how;
+    this.#lost = this.#expected.length === 0 ? { ...how, idle: true } : how;
     this.#timer?.cancel();
     this.#timer = null;
     this.#out = [];
     this.#socket.destroy();
-    for (const { heard } of this.#expected.splice(0)) heard(how);
+    for (const { heard } of this.#expected.splice(0)) heard(this.#lost);
   }
 
   /** Ends in order; the peer has said its last. */
@@ -183,14 +186,16 @@ export class Wire {
     }
   }
 
-  /** The deadline is that of the reply whose turn it is. The timer is moved only when it fires. */
+  /** The deadline is that of the reply whose turn it is. The timer is moved only when it would fire too late. */
   #restart(): void {
     const ms = this.#expected[0]?.ms ?? null;
     this.#deadline = ms === null ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + ms;
-    if (ms !== null && this.#timer === null) this.#arm(ms);
+    if (ms !== null && (this.#timer === null || this.#deadline < this.#firesAt)) this.#arm(ms);
   }
 
   #arm(ms: number): void {
+    this.#timer?.cancel();
+    this.#firesAt = this.#clock.monotonic() + ms;
     this.#timer = this.#clock.after(ms, () => {
       this.#timer = null;
       const left = this.#deadline - this.#clock.monotonic();

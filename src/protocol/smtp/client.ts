@@ -84,6 +84,7 @@ export class SmtpClient {
   #running = false;
   #unanswered = 0;
   #whenIdle: (() => void) | null = null;
+  #quitting: Promise<void> | null = null;
   /** Mails sent by BDAT whose reply is still to come. */
   #blind = 0;
   /** A transaction may be open on the server: RSET before the next MAIL. */
@@ -125,7 +126,12 @@ export class SmtpClient {
   }
 
   /** QUIT, when all that was given is answered. */
-  async quit(): Promise<void> {
+  quit(): Promise<void> {
+    this.#quitting ??= this.#quit();
+    return this.#quitting;
+  }
+
+  async #quit(): Promise<void> {
     if (this.#unanswered > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
     if (this.#wire.lost) return;
     await this.#ask('QUIT', this.#deadlines.quit);
@@ -156,7 +162,9 @@ export class SmtpClient {
       return this.#finish(job);
     }
     heard.begun = true;
-    if (this.offer.chunking) await this.#byBdat(job, content, size, lines);
+    // Without recipients only MAIL is asked.
+    if (mail.envelope.recipients.length === 0) await this.#envelope(job, lines, false);
+    else if (this.offer.chunking) await this.#byBdat(job, content, size, lines);
     else await this.#byData(job, content, lines);
   }
 
