@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import { systemFiles } from '../base/files.ts';
 import { type Keyed, openKeyed } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
@@ -67,29 +66,31 @@ interface Ground {
 }
 
 export async function wire(config: Config, clock: Clock, log: Log): Promise<Server | CannotStart> {
-  const opened = await openLogSpool({
-    dir: join(config.spool, 'mail'),
-    files: systemFiles,
-    clock,
-    log,
-    reserve: config.limits.reserve,
-    ...(config.limits.spool !== undefined && { most: config.limits.spool }),
-  });
-  if (opened.kind === 'failed') return opened;
+  const held = { current: derive(config, randomBytes(12).toString('hex')) };
+  const sharers = () => held.current.config.sites.length;
+  const { reserve, spool: total = Infinity } = config.limits;
+  const limits = { reserve, total };
+  const dir = join(config.spool, 'mail');
+  let spool: Spool;
+  try {
+    spool = await openLogSpool({ dir, clock, log, random: randomBytes, limits, sharers });
+  } catch (error) {
+    return { kind: 'failed', why: error instanceof Error ? error.message : String(error) };
+  }
   const certificates = { certificates: config.tls, folder: config.spool, hostname: config.hostname };
   const tls = await TlsContexts.open({ ...certificates, clock, log });
   if ('kind' in tls) {
-    await opened.spool.close();
+    await spool.close();
     return tls;
   }
   const keyed = openKeyed(join(config.spool, 'knowledge.sqlite'), log);
-  return joinRooms(config, { keyed, spool: opened.spool, tls, clock, log });
+  return joinRooms(held, { keyed, spool, tls, clock, log });
 }
 
-function joinRooms(config: Config, ground: Ground): Server {
+function joinRooms(held: { current: Current }, ground: Ground): Server {
   const { keyed, spool, tls, clock, log } = ground;
-  const token = randomBytes(12).toString('hex');
-  let current = derive(config, token);
+  const { config } = held.current;
+  const { token } = held.current.ourselves;
   const servers = config.resolver.length > 0 ? config.resolver : systemServers();
   const resolver = createResolver({ servers, clock });
   const primaries = new Primaries({
@@ -97,35 +98,36 @@ function joinRooms(config: Config, ground: Ground): Server {
     log,
     random,
     get ourselves() {
-      return current.ourselves;
+      return held.current.ourselves;
     },
     resolver,
     keyed,
   });
-  const queueFor = (domain: string): QueueName => current.directory.byDomain(domain)?.name ?? `>${domain}`;
+  const queueFor = (domain: string): QueueName =>
+    held.current.directory.byDomain(domain)?.name ?? `>${domain}`;
 
   const handoverFor = (queue: QueueName): Handover | null => {
     if (queue === OPERATOR_QUEUE) return null;
     if (queue.startsWith('>')) {
-      const { ourselves, config } = current;
+      const { ourselves, config } = held.current;
       const domain = queue.slice(1);
       return outboundHandover({ domain, way: config.outbound, resolver, clock, log, random, ourselves });
     }
-    const site = current.directory.byName(queue);
+    const site = held.current.directory.byName(queue);
     return site ? pushHandover({ site, primaries, clock, log }) : null;
   };
   const policyFor = (queue: QueueName): QueuePolicy | null => {
     if (queue.startsWith('>')) return FOREIGN_POLICY;
-    const site = current.directory.byName(queue);
+    const site = held.current.directory.byName(queue);
     return site ? sitePolicy(site) : null;
   };
   const notices = new Notices({
     clock,
     random,
     settings: () => ({
-      hostname: current.config.hostname,
-      allow: current.config.notices.allow,
-      ...(current.config.postmaster !== undefined && { postmaster: current.config.postmaster }),
+      hostname: held.current.config.hostname,
+      allow: held.current.config.notices.allow,
+      ...(held.current.config.postmaster !== undefined && { postmaster: held.current.config.postmaster }),
       queueFor,
     }),
   });
@@ -139,10 +141,10 @@ function joinRooms(config: Config, ground: Ground): Server {
     holder: `${config.hostname} ${process.pid}`,
     handoverFor,
     policyFor,
-    undeliverable: () => current.config.notices.undeliverable ?? null,
+    undeliverable: () => held.current.config.notices.undeliverable,
   });
-  const settings = () => current.settings;
-  const directory = () => current.directory;
+  const settings = () => held.current.settings;
+  const directory = () => held.current.directory;
   const recipients = new RecipientLists({ clock, log });
   const policy = new Policy({ settings, directory, primaries, recipients, spool });
   const openSession = createReceiver({
@@ -160,10 +162,10 @@ function joinRooms(config: Config, ground: Ground): Server {
     log,
   });
   const smtp = createSmtpServer(() => ({
-    hostname: current.config.hostname,
+    hostname: held.current.config.hostname,
     token,
-    sizeLimit: current.config.limits.size,
-    maxRecipients: current.config.limits.recipients,
+    sizeLimit: held.current.config.limits.size,
+    maxRecipients: held.current.config.limits.recipients,
     tls,
     clock,
     log,
@@ -174,9 +176,9 @@ function joinRooms(config: Config, ground: Ground): Server {
     keepers,
     smtp,
     tls,
-    current: () => current,
+    current: () => held.current,
     replace(next) {
-      current = derive(next, token);
+      held.current = derive(next, token);
     },
     async close(grace) {
       await keepers.stop(grace);

@@ -207,8 +207,7 @@ export class Keeper implements FlowEvents {
   /** The wall clock jumped: what was computed from it is computed anew. */
   clockJumped(): void {
     this.#disarm();
-    if (this.#flow.starved) this.#flow.wake();
-    this.#pump();
+    this.#ring();
   }
 
   /** In order: nothing new; resolves when all that is out has come back and is durable. */

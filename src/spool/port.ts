@@ -22,7 +22,7 @@ export type MailId = string;
 export type EntryId = string;
 
 export type Hold =
-  /** By a person, with a reason. */
+  /** By a person, with a reason. Ends by itself at `until`. */
   | { readonly kind: 'operator'; readonly reason: string; readonly until?: Instant }
   /** The domain belongs to no site any more. */
   | { readonly kind: 'site removed' }
@@ -37,7 +37,8 @@ export interface NewEntry {
 }
 
 export interface RecipientState {
-  readonly state: 'pending' | 'delivered' | 'failed';
+  /** `moved`: by `Spool.move` into an entry of another queue; it does not count here any more. */
+  readonly state: 'pending' | 'delivered' | 'failed' | 'moved';
   /** The last outcome that was settled, if any. */
   readonly last?: Outcome;
 }
@@ -94,6 +95,10 @@ export interface Draft {
   abort(): Promise<void>;
 }
 
+/**
+ * Idempotent: a settlement whose outcomes are all known already, or whose notice was given already
+ * (`warned` is not above what is stored), changes nothing, and its notice is not stored again.
+ */
 export interface Settlement {
   readonly id: EntryId;
   /** By index into envelope.recipients. Recipients that are final already are passed over. */
@@ -139,7 +144,7 @@ export type OperatorAct =
 
 export interface SpoolHealth {
   readonly state: 'ok' | 'full' | 'readonly' | 'doubtful';
-  /** Octets that may still be accepted. */
+  /** Octets that may still be accepted; seconds old at most, also when no draft is opened meanwhile. */
   readonly room: number;
   readonly entries: number;
   readonly bytes: number;
@@ -168,7 +173,11 @@ export interface Lease {
   /** Entries not handed out and not held that arrived at or before `arrivedBefore` with fewer than `warned` warnings (all, when absent), oldest first. Hands them out. */
   due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]>;
   open(id: EntryId, from?: number): Promise<Content | Corrupt | Gone>;
-  /** Durable when it resolves; grouped; idempotent. Entries with no pending recipient, no hold, are gone after it. */
+  /**
+   * Durable when it resolves; grouped; idempotent. Waits for as long as nothing can be written. Entries with
+   * no pending recipient are gone after it, but for those held as `undeliverable`. When the lease is lost,
+   * `delivered` and `failed` count all the same, and nothing else of the settlement.
+   */
   settle(settlements: readonly Settlement[]): Promise<void>;
   release(): Promise<void>;
 }
@@ -197,7 +206,10 @@ export interface Spool {
   read(id: EntryId): Promise<Entry | Corrupt | Gone>;
   /** Content for people (`queue show`, `queue export`); needs no lease. */
   open(id: EntryId): Promise<Content | Corrupt | Gone>;
-  /** Durable. Returns those it applied to. */
+  /**
+   * Durable. Returns those it applied to. `release` of an `undeliverable` entry makes its failed recipients
+   * pending again: it is offered once more.
+   */
   operate(ids: readonly EntryId[], act: OperatorAct): Promise<readonly EntryId[]>;
   /**
    * Routes changed. Durable. An entry that is handed out is moved all the same; its settle still counts.
