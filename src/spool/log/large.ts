@@ -1,0 +1,123 @@
+/**
+ * Bodies too large for a record: each in a file of its own in `large/`, named by its mail. The record
+ * that names it is written when file and name are durable; until then the file is an orphan, which the
+ * next start sweeps away. Checksums are kept by block, so that reading can begin anywhere.
+ */
+import { crc32 } from 'node:zlib';
+import { type FileHandle, type Files, readFull, writeAll } from '../../base/files.ts';
+import { mailText } from './ids.ts';
+import { DamagedRecord } from './segment.ts';
+
+export const BLOCK = 256 * 1024;
+
+/** What the record says of the body. */
+export interface LargeBody {
+  readonly size: number;
+  /** crc32 of each BLOCK octets. */
+  readonly blocks: readonly number[];
+}
+
+export class LargeFiles {
+  readonly #files: Files;
+  readonly dir: string;
+  /** Octets of bodies, drafts included. */
+  bytes = 0;
+  /** Files being written. */
+  drafts = 0;
+
+  constructor(files: Files, dir: string) {
+    this.#files = files;
+    this.dir = dir;
+  }
+
+  path(mail: number): string {
+    return `${this.dir}/${mailText(mail)}`;
+  }
+
+  async create(mail: number): Promise<LargeDraft> {
+    const file = await this.#files.open(this.path(mail), 'create');
+    this.drafts++;
+    return new LargeDraft(this, this.#files, mail, file);
+  }
+
+  async remove(mail: number, size: number): Promise<void> {
+    this.bytes -= size;
+    // Left over, it is swept at the next start.
+    await this.#files.remove(this.path(mail)).catch(() => {});
+  }
+
+  /** The octets from `from` on. Throws DamagedRecord where a block is not what it was. */
+  async *read(mail: number, body: LargeBody, from: number): AsyncGenerator<Uint8Array> {
+    const file = await this.#files.open(this.path(mail), 'read');
+    try {
+      for (let i = Math.floor(from / BLOCK); i < body.blocks.length; i++) {
+        const block = Buffer.allocUnsafeSlow(Math.min(BLOCK, body.size - i * BLOCK));
+        const have = await readFull(file, block, i * BLOCK);
+        if (have < block.length || crc32(block) !== body.blocks[i]) {
+          throw new DamagedRecord(`bad checksum in ${this.path(mail)} at ${i * BLOCK}`);
+        }
+        yield block.subarray(Math.max(0, from - i * BLOCK));
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+export class LargeDraft {
+  readonly #owner: LargeFiles;
+  readonly #files: Files;
+  readonly #mail: number;
+  readonly #file: FileHandle;
+  readonly #blocks: number[] = [];
+  #size = 0;
+  #crc = 0;
+  #open = true;
+
+  constructor(owner: LargeFiles, files: Files, mail: number, file: FileHandle) {
+    this.#owner = owner;
+    this.#files = files;
+    this.#mail = mail;
+    this.#file = file;
+  }
+
+  async write(pieces: readonly Uint8Array[]): Promise<void> {
+    await writeAll(this.#file, pieces, this.#size);
+    for (let piece of pieces) {
+      this.#owner.bytes += piece.byteLength;
+      while (piece.byteLength > 0) {
+        const part = piece.subarray(0, BLOCK - (this.#size % BLOCK));
+        this.#crc = crc32(part, this.#crc);
+        this.#size += part.byteLength;
+        if (this.#size % BLOCK === 0) this.#endBlock();
+        piece = piece.subarray(part.byteLength);
+      }
+    }
+  }
+
+  /** Makes content and name durable. */
+  async finish(): Promise<LargeBody> {
+    if (this.#size % BLOCK !== 0) this.#endBlock();
+    await this.#file.datasync();
+    await this.#close();
+    await this.#files.syncDir(this.#owner.dir);
+    return { size: this.#size, blocks: this.#blocks };
+  }
+
+  async discard(): Promise<void> {
+    await this.#close();
+    await this.#owner.remove(this.#mail, this.#size);
+  }
+
+  #endBlock(): void {
+    this.#blocks.push(this.#crc);
+    this.#crc = 0;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#owner.drafts--;
+    await this.#file.close().catch(() => {});
+  }
+}

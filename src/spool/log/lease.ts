@@ -1,0 +1,278 @@
+/**
+ * Leases, in memory: one holder for each queue, under a number that rises with each lease. The holder
+ * hands entries out and settles them.
+ */
+import type { Instant } from '../../base/clock.ts';
+import type { Busy, Content, Corrupt, Entry, EntryId, Gone, Lease, QueueName, Settlement } from '../port.ts';
+import { entryText, type Key, parseEntryId } from './ids.ts';
+import type { Queue } from './memory-index.ts';
+import { changeTo, settled } from './settle.ts';
+import type { Birth, Change, LogStore } from './store.ts';
+import { FLAG, type Row } from './table.ts';
+import { type Loaded, load, open } from './view.ts';
+
+/** An entry that is handed out. */
+interface Out {
+  readonly lease: LogLease;
+  loaded: Loaded | null;
+  /** Entries that some of its recipients were moved to meanwhile: they come back together. */
+  readonly moved: { readonly id: EntryId; readonly recipients: readonly number[] }[];
+}
+
+/** Entries read at once. */
+const BATCH = 32;
+
+export class Leases {
+  readonly store: LogStore;
+  readonly out = new Map<EntryId, Out>();
+  readonly #held = new Map<QueueName, LogLease>();
+  readonly #holders = new Map<QueueName, string>();
+  #epoch = 0;
+
+  constructor(store: LogStore) {
+    this.store = store;
+  }
+
+  take(name: QueueName, holder: string): Lease | Busy {
+    const busy = this.#holders.get(name);
+    if (busy !== undefined) return { kind: 'busy', holder: busy };
+    const queue = this.store.index.queue(name);
+    queue.leased = true;
+    const lease = new LogLease(this, queue, ++this.#epoch);
+    this.#held.set(name, lease);
+    this.#holders.set(name, holder);
+    return lease;
+  }
+
+  end(queue: Queue): void {
+    this.#held.delete(queue.name);
+    this.#holders.delete(queue.name);
+    queue.leased = false;
+    this.store.index.drop(queue);
+  }
+
+  async close(): Promise<void> {
+    for (const lease of this.#held.values()) await lease.release();
+  }
+
+  row(id: EntryId): Row {
+    const key = parseEntryId(id);
+    return key ? this.store.index.table.find(key.mail, key.suffix) : -1;
+  }
+
+  /** Recipients of an entry went to a new one: if it is handed out, so is the new one, until it comes back. */
+  follow(from: EntryId, to: EntryId, recipients: readonly number[]): void {
+    const out = this.out.get(from);
+    if (!out) return;
+    out.moved.push({ id: to, recipients });
+    this.out.set(to, { lease: out.lease, loaded: null, moved: [] });
+    this.#mark(to, true);
+  }
+
+  /** The entry, and what was split from it, may be handed out again. */
+  back(id: EntryId, lease: LogLease): void {
+    const out = this.out.get(id);
+    if (out?.lease !== lease) return;
+    this.out.delete(id);
+    this.#mark(id, false);
+    for (const moved of out.moved) this.back(moved.id, lease);
+  }
+
+  #mark(id: EntryId, out: boolean): void {
+    const row = this.row(id);
+    if (row < 0) return;
+    this.store.index.setOut(row, out);
+    const queue = this.store.index.queueOf(row);
+    // Moved while it was handed out: its new keeper learns of it now.
+    if (!out && !this.#held.has(queue.name)) this.store.arrival(queue.name);
+  }
+}
+
+interface Item {
+  readonly settlement: Settlement;
+  readonly key: Key;
+}
+
+class LogLease implements Lease {
+  readonly kind = 'lease';
+  readonly queue: QueueName;
+  readonly epoch: number;
+  readonly #all: Leases;
+  readonly #store: LogStore;
+  readonly #queue: Queue;
+  readonly #lost = new AbortController();
+
+  constructor(all: Leases, queue: Queue, epoch: number) {
+    this.#all = all;
+    this.#store = all.store;
+    this.#queue = queue;
+    this.queue = queue.name;
+    this.epoch = epoch;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  ready(now: Instant, limit: number): Promise<readonly Entry[]> {
+    return this.#handOut(limit, () => {
+      const row = this.#queue.order.firstReady(now);
+      if (row >= 0) this.#store.index.liftHold(row, now);
+      return row;
+    });
+  }
+
+  due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]> {
+    return this.#handOut(limit, () => {
+      const row = this.#queue.order.firstWithFewer(query.warned ?? 256);
+      return row >= 0 && (this.#store.index.table.arrived[row] ?? 0) <= query.arrivedBefore ? row : -1;
+    });
+  }
+
+  giveBack(ids: readonly EntryId[]): void {
+    for (const id of ids) this.#all.back(id, this);
+  }
+
+  hasten(now: Instant): void {
+    if (!this.lost.aborted) this.#queue.order.hasten(now);
+  }
+
+  nextReady(): Instant | null {
+    const earliest = this.lost.aborted ? Infinity : this.#queue.order.earliest();
+    return earliest === Infinity ? null : earliest;
+  }
+
+  async open(id: EntryId, from = 0): Promise<Content | Corrupt | Gone> {
+    const row = this.#all.row(id);
+    return row < 0 ? { kind: 'gone' } : open(this.#store, row, from);
+  }
+
+  async settle(settlements: readonly Settlement[]): Promise<void> {
+    const items = this.#itemsOf(settlements);
+    const current = await this.#load(items);
+    const changes: Change[] = [];
+    const births: Birth[] = [];
+    // From here to the change there is no await: what was read is what is changed.
+    for (const { settlement, key } of items) {
+      const id = entryText(key.mail, key.suffix);
+      const loaded = current.get(id);
+      if (!loaded) continue;
+      const next = settled(loaded.entry, settlement, this.#isLate(id, loaded.entry));
+      if (next.kind === 'unchanged') continue;
+      if (next.kind === 'gone') {
+        changes.push({ kind: 'dead', row: loaded.row });
+        current.delete(id);
+      } else {
+        changes.push(changeTo(loaded.row, next.entry));
+        current.set(id, { ...loaded, entry: next.entry });
+      }
+      if (settlement.notice) births.push(this.#noticeOf(settlement.notice));
+    }
+    try {
+      await this.#store.change(changes, births);
+    } finally {
+      for (const { id } of settlements) this.#all.back(id, this);
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.lost.aborted) return;
+    this.#lost.abort();
+    for (const [id, out] of [...this.#all.out]) if (out.lease === this) this.#all.back(id, this);
+    this.#all.end(this.#queue);
+  }
+
+  async #handOut(limit: number, next: () => Row): Promise<readonly Entry[]> {
+    const { index } = this.#store;
+    const rows: { row: Row; id: EntryId }[] = [];
+    while (rows.length < limit && !this.lost.aborted) {
+      const row = next();
+      if (row < 0) break;
+      const { mail, suffix } = this.#store.key(row);
+      const id = entryText(mail, suffix);
+      index.setOut(row, true);
+      this.#all.out.set(id, { lease: this, loaded: null, moved: [] });
+      rows.push({ row, id });
+    }
+    const entries: Entry[] = [];
+    for (let i = 0; i < rows.length; i += BATCH) {
+      const batch = rows.slice(i, i + BATCH);
+      const loaded = await Promise.all(batch.map(({ row, id }) => this.#loadOut(row, id)));
+      for (const entry of loaded) if (entry) entries.push(entry);
+    }
+    return this.lost.aborted ? [] : entries;
+  }
+
+  async #loadOut(row: Row, id: EntryId): Promise<Entry | null> {
+    const loaded = await load(this.#store, row);
+    const out = this.#all.out.get(id);
+    if (out?.lease !== this) return null;
+    if (loaded.kind === 'entry' && loaded.entry.id === id) {
+      out.loaded = loaded;
+      return loaded.entry;
+    }
+    this.#all.back(id, this);
+    return null;
+  }
+
+  /** With a settlement of its own for each entry that recipients were moved to while this was handed out. */
+  #itemsOf(settlements: readonly Settlement[]): Item[] {
+    const items: Item[] = [];
+    const add = (settlement: Settlement): void => {
+      const key = parseEntryId(settlement.id);
+      if (!key) return;
+      items.push({ settlement, key });
+      for (const { id, recipients } of this.#all.out.get(settlement.id)?.moved ?? []) {
+        const outcomes = settlement.outcomes
+          .filter((o) => recipients.includes(o.recipient))
+          .map((o) => ({ ...o, recipient: recipients.indexOf(o.recipient) }));
+        if (outcomes.length > 0) add({ id, outcomes });
+      }
+    };
+    settlements.forEach(add);
+    return items;
+  }
+
+  /** All that are still there, each as it is at the same moment. */
+  async #load(items: readonly Item[]): Promise<Map<EntryId, Loaded>> {
+    const { table } = this.#store.index;
+    const loaded = new Map<EntryId, Loaded>();
+    for (;;) {
+      let complete = true;
+      for (const { key } of items) {
+        const id = entryText(key.mail, key.suffix);
+        const row = table.find(key.mail, key.suffix);
+        if (row < 0 || table.has(row, FLAG.corrupt)) {
+          loaded.delete(id);
+          continue;
+        }
+        const known = loaded.get(id) ?? this.#all.out.get(id)?.loaded;
+        if (known?.row === row && known.version === table.version[row] && !this.#store.inFlight(row)) {
+          loaded.set(id, known);
+          continue;
+        }
+        complete = false;
+        const read = await load(this.#store, row);
+        if (read.kind === 'entry') loaded.set(id, read);
+      }
+      if (complete) return loaded;
+    }
+  }
+
+  #isLate(id: EntryId, entry: Entry): boolean {
+    const holder = this.#all.out.get(id)?.lease;
+    return this.lost.aborted || entry.queue !== this.queue || (holder !== undefined && holder !== this);
+  }
+
+  #noticeOf(notice: NonNullable<Settlement['notice']>): Birth {
+    const mail = this.#store.numbers.next();
+    if (mail === null) throw new Error('mail numbers have run out');
+    return {
+      mail,
+      entries: [{ ...notice.entry, suffix: 1 }],
+      arrived: this.#store.clock.now(),
+      head: [notice.content],
+      top: 1,
+    };
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * The start: makes the index anew from side files and segments. Replay is by id, in any order: a final
+ * outcome wins over everything, a later state over an earlier, a later copy of a message over an earlier.
+ * Nothing is written to an old segment; damaged octets are kept in `quarantine/`.
+ */
+import { type Files, writeAll } from '../../base/files.ts';
+import { mailText } from './ids.ts';
+import type { DeadItem, MessageItem, StateItem } from './record.ts';
+import { type Damage, scan } from './scan.ts';
+import { DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
+import { type IndexedRecord, readSideFile, writeSideFile } from './side-file.ts';
+import type { LogStore } from './store.ts';
+import { FLAG, type Row } from './table.ts';
+
+export async function recover(store: LogStore, files: Files, dir: string): Promise<void> {
+  const replay = new Replay(store);
+  let damaged = 0;
+  for (const segment of await store.segments.load()) {
+    replay.segment(segment, await recordsOf(store, files, dir, segment));
+    damaged += segment.corrupt;
+  }
+  replay.finish();
+  store.corrupt = damaged;
+  await sweepFiles(store, files, dir, damaged > 0);
+}
+
+async function recordsOf(
+  store: LogStore,
+  files: Files,
+  dir: string,
+  segment: Segment,
+): Promise<readonly IndexedRecord[]> {
+  const indexed = await readSideFile(files, segment);
+  if (indexed) return indexed;
+  const { records, side, damages, torn } = await scan(files, segment);
+  if (torn > 0) store.log.info('torn tail', { file: segment.path, octets: torn });
+  for (const damage of damages) await quarantine(store, files, dir, segment, damage);
+  try {
+    await writeSideFile(files, segment, side);
+  } catch (error) {
+    store.log.warn('side file not written', { file: segment.sidePath, why: String(error) });
+  }
+  return records;
+}
+
+async function quarantine(
+  store: LogStore,
+  files: Files,
+  dir: string,
+  segment: Segment,
+  damage: Damage,
+): Promise<void> {
+  const path = `${dir}/quarantine/${segment.number}-${damage.from}`;
+  store.log.error('spool damaged', {
+    file: segment.path,
+    offset: damage.from,
+    octets: damage.octets.length,
+    kept: path,
+  });
+  try {
+    const file = await files.open(path, 'create');
+    await writeAll(file, [damage.octets], 0).finally(() => file.close());
+  } catch (error) {
+    store.log.warn('damaged octets not kept', { file: path, why: String(error) });
+  }
+}
+
+class Replay {
+  readonly #store: LogStore;
+  /** Highest suffix of mails that had more than one. */
+  readonly #tops = new Map<number, number>();
+
+  constructor(store: LogStore) {
+    this.#store = store;
+  }
+
+  segment(segment: Segment, records: readonly IndexedRecord[]): void {
+    for (const { offset, items } of records) {
+      for (const { item } of items) {
+        if (item.kind === 'message') this.#message(segment, offset, item);
+        else if (item.kind === 'state') this.#state(segment, offset, item);
+        else this.#dead(segment, item);
+      }
+    }
+  }
+
+  finish(): void {
+    const { index, segments } = this.#store;
+    const { table } = index;
+    const living: Row[] = [];
+    for (let row = 0; row < table.top; row++) {
+      const isMessage = table.has(row, FLAG.message);
+      if (table.has(row, FLAG.dead) && isMessage) {
+        // It stays on disk for as long as the message does.
+        segments.bySlot(table.stateSegment[row] ?? 0).speak(this.#store.segmentOf(row).number);
+      }
+      if (table.has(row, FLAG.dead) || !isMessage) index.discard(row);
+      else living.push(row);
+    }
+    living.sort((a, b) => table.compare(a, b));
+    for (const row of living) this.#live(row);
+    for (const queue of [...index.allQueues()]) index.drop(queue);
+  }
+
+  #live(row: Row): void {
+    const store = this.#store;
+    const { table } = store.index;
+    table.set(row, FLAG.message, false);
+    store.index.enter(row);
+    const segment = store.segmentOf(row);
+    segment.used++;
+    segment.live += store.weight(row);
+    const state = store.stateSegmentOf(row);
+    if (state) {
+      state.used++;
+      state.live += STATE_WEIGHT;
+    }
+    const { mail } = store.key(row);
+    const large = table.has(row, FLAG.large);
+    const top = this.#tops.get(mail) ?? 1;
+    if (large || top > 1) store.share(mail, 1, top);
+  }
+
+  #message(segment: Segment, offset: number, item: MessageItem): void {
+    const { index } = this.#store;
+    const { table } = index;
+    this.#seen(item.mail, item.top);
+    for (const { suffix, queue } of item.entries) {
+      segment.written += messageWeight(item.size, item.large);
+      const row = this.#row(item.mail, suffix);
+      if (table.has(row, FLAG.message)) {
+        // A copy. Segments come in rising order, so this is the later one; the earlier must go first.
+        const earlier = this.#store.segmentOf(row);
+        if (earlier !== segment) segment.copiedFrom.add(earlier.number);
+      }
+      const { mail, arrived, size, large } = item;
+      index.fill(row, { mail, suffix, queue, arrived, size, large, segment: segment.slot, offset });
+      table.set(row, FLAG.message, true);
+      // A state that was found already knows a later queue.
+      if (table.stateSegment[row] === 0) table.queue[row] = index.queue(queue).id;
+    }
+  }
+
+  #state(segment: Segment, offset: number, item: StateItem): void {
+    const { index } = this.#store;
+    const { table } = index;
+    segment.written += STATE_WEIGHT;
+    this.#seen(item.mail, item.suffix);
+    const row = this.#row(item.mail, item.suffix);
+    if (table.has(row, FLAG.dead)) return;
+    const known = table.stateSegment[row] !== 0;
+    // Serial numbers (RFC 1982); a carried copy of the same version is as good.
+    if (known && ((item.version - (table.version[row] ?? 0)) & 0xffff) >= 0x8000) return;
+    table.version[row] = item.version;
+    table.stateSegment[row] = segment.slot;
+    table.stateOffset[row] = offset;
+    table.queue[row] = index.queue(item.queue).id;
+    index.fillState(row, item);
+  }
+
+  #dead(segment: Segment, item: DeadItem): void {
+    const { table } = this.#store.index;
+    segment.written += DEATH_WEIGHT;
+    this.#seen(item.mail, item.suffix);
+    const row = this.#row(item.mail, item.suffix);
+    table.set(row, FLAG.dead, true);
+    table.stateSegment[row] = segment.slot;
+  }
+
+  #row(mail: number, suffix: number): Row {
+    const { table } = this.#store.index;
+    const row = table.find(mail, suffix);
+    return row >= 0 ? row : table.add(mail, suffix);
+  }
+
+  #seen(mail: number, suffix: number): void {
+    if (suffix > 1) this.#tops.set(mail, Math.max(suffix, this.#tops.get(mail) ?? 1));
+  }
+}
+
+/** Files that no living entry names: drafts that were not committed, what was to be removed. */
+async function sweepFiles(store: LogStore, files: Files, dir: string, damaged: boolean): Promise<void> {
+  const { table } = store.index;
+  const named = new Map<string, number>();
+  for (let row = 0; row < table.top; row++) {
+    if (table.mail[row] !== -1 && table.has(row, FLAG.large)) {
+      named.set(mailText(table.mail[row] ?? 0), table.size[row] ?? 0);
+    }
+  }
+  for (const name of await files.list(store.large.dir)) {
+    const size = named.get(name);
+    if (size !== undefined) {
+      store.large.bytes += size;
+      continue;
+    }
+    const path = `${store.large.dir}/${name}`;
+    // Where records were lost, one of them may have named it.
+    if (damaged) await files.rename(path, `${dir}/quarantine/${name}`);
+    else await files.remove(path);
+  }
+  const numbers = new Set(store.segments.all().map((s) => s.sidePath));
+  for (const name of await files.list(dir)) {
+    const isSide = name.endsWith('.idx') && !numbers.has(`${dir}/${name}`);
+    if (isSide || name.endsWith('.new')) await files.remove(`${dir}/${name}`);
+  }
+}

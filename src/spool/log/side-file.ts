@@ -1,0 +1,83 @@
+/**
+ * The side file of a sealed segment: the index sections of its records and their places, with a
+ * checksum, so that a start need not read the segment. Made anew from the segment when it is missing
+ * or damaged; nothing is lost with it.
+ */
+import { crc32 } from 'node:zlib';
+import { type Files, readWhole, writeAll } from '../../base/files.ts';
+import { decodeMeta, type Found } from './record.ts';
+import type { Segment } from './segment.ts';
+
+const MAGIC = Buffer.from('RSTNIDX1', 'latin1');
+const HEAD = 24; // magic, checksum, octets of records, damaged places, length of the segment's records
+
+export interface IndexedRecord {
+  readonly offset: number;
+  readonly length: number;
+  readonly items: readonly Found[];
+}
+
+export class SideFile {
+  readonly #parts: Buffer[] = [];
+
+  add(offset: number, length: number, index: Buffer): void {
+    const place = Buffer.allocUnsafe(8);
+    place.writeUInt32LE(offset, 0);
+    place.writeUInt32LE(length, 4);
+    // One copy that pins neither the record nor its content.
+    this.#parts.push(Buffer.concat([place, index]));
+  }
+
+  encode(segment: Segment): Buffer {
+    const body = Buffer.concat(this.#parts);
+    const head = Buffer.alloc(HEAD);
+    MAGIC.copy(head);
+    head.writeUInt32LE(body.length, 12);
+    head.writeUInt32LE(segment.corrupt, 16);
+    head.writeUInt32LE(segment.length, 20);
+    head.writeUInt32LE(crc32(body, crc32(head.subarray(12), segment.salt.seed)), 8);
+    return Buffer.concat([head, body]);
+  }
+}
+
+/** Written beside, synced, then named: a torn one is never found under the name. */
+export async function writeSideFile(files: Files, segment: Segment, side: SideFile): Promise<void> {
+  const temporary = `${segment.sidePath}.new`;
+  await files.remove(temporary).catch(() => {});
+  const file = await files.open(temporary, 'create');
+  try {
+    await writeAll(file, [side.encode(segment)], 0);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await files.rename(temporary, segment.sidePath);
+}
+
+/** Fills in the segment's length and damage. Null: there is none that can be trusted. */
+export async function readSideFile(files: Files, segment: Segment): Promise<IndexedRecord[] | null> {
+  let buffer: Buffer;
+  try {
+    buffer = await readWhole(files, segment.sidePath);
+  } catch {
+    return null;
+  }
+  if (buffer.length < HEAD || !buffer.subarray(0, 8).equals(MAGIC)) return null;
+  const body = buffer.subarray(HEAD);
+  if (body.length !== buffer.readUInt32LE(12)) return null;
+  if (crc32(body, crc32(buffer.subarray(12, HEAD), segment.salt.seed)) !== buffer.readUInt32LE(8))
+    return null;
+  segment.corrupt = buffer.readUInt32LE(16);
+  segment.length = buffer.readUInt32LE(20);
+  const records: IndexedRecord[] = [];
+  for (let at = 0; at < body.length; ) {
+    const end = at + 12 + body.readUInt32LE(at + 8);
+    records.push({
+      offset: body.readUInt32LE(at),
+      length: body.readUInt32LE(at + 4),
+      items: decodeMeta(body.subarray(at + 8, end)),
+    });
+    at = end;
+  }
+  return records;
+}

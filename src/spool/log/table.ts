@@ -1,0 +1,181 @@
+/**
+ * The table of entries: a row of 52 octets for each living entry, in typed arrays, found by id through a
+ * hash. With its place in the queue's order an entry costs at most 64 octets (of what is allocated and
+ * in use); nothing of an envelope is kept here.
+ */
+
+/** A row, or -1 for none. */
+export type Row = number;
+
+export const FLAG = {
+  /** Handed out. */
+  out: 1,
+  /** Two bits: the kind of hold, as in HOLD_KINDS. */
+  hold: 6,
+  large: 8,
+  /** Its record cannot be read. */
+  corrupt: 16,
+  /** While replaying: a final outcome was found. */
+  dead: 32,
+  /** While replaying: its message was found. */
+  message: 64,
+} as const;
+const HOLD_SHIFT = 1;
+
+const FIRST_SIZE = 1024;
+
+export class EntryTable {
+  mail = new Float64Array(FIRST_SIZE);
+  arrived = new Float64Array(FIRST_SIZE);
+  nextTry = new Float64Array(FIRST_SIZE);
+  /** Place of the message record: slot of the segment, offset in it. */
+  segment = new Uint16Array(FIRST_SIZE);
+  /** Place of the latest state; slot 0 for none. */
+  stateSegment = new Uint16Array(FIRST_SIZE);
+  offset = new Uint32Array(FIRST_SIZE);
+  stateOffset = new Uint32Array(FIRST_SIZE);
+  size = new Uint32Array(FIRST_SIZE);
+  queue = new Uint32Array(FIRST_SIZE);
+  suffix = new Uint16Array(FIRST_SIZE);
+  attempts = new Uint16Array(FIRST_SIZE);
+  version = new Uint16Array(FIRST_SIZE);
+  warned = new Uint8Array(FIRST_SIZE);
+  flags = new Uint8Array(FIRST_SIZE);
+  /** Rows in use. */
+  count = 0;
+  /** Rows ever used, freed ones included; `mail` of a free row is -1. */
+  top = 0;
+  #free: Row = -1;
+  /** Row + 1; 0 is empty. Linear probing. */
+  #hash = new Uint32Array(FIRST_SIZE * 2);
+
+  find(mail: number, suffix: number): Row {
+    const mask = this.#hash.length - 1;
+    for (let i = hashOf(mail, suffix) & mask; ; i = (i + 1) & mask) {
+      const row = (this.#hash[i] ?? 0) - 1;
+      if (row < 0) return -1;
+      if (this.mail[row] === mail && this.suffix[row] === suffix) return row;
+    }
+  }
+
+  /** A new row, all else zero. The id must not be there yet. */
+  add(mail: number, suffix: number): Row {
+    let row = this.#free;
+    if (row >= 0) {
+      this.#free = (this.offset[row] ?? 0) - 1;
+    } else {
+      if (this.top === this.mail.length) this.#grow();
+      row = this.top++;
+    }
+    this.mail[row] = mail;
+    this.suffix[row] = suffix;
+    for (const column of [this.arrived, this.nextTry, this.segment, this.stateSegment, this.offset]) {
+      column[row] = 0;
+    }
+    for (const column of [this.stateOffset, this.size, this.queue, this.attempts, this.version]) {
+      column[row] = 0;
+    }
+    this.warned[row] = 0;
+    this.flags[row] = 0;
+    this.count++;
+    if (this.count * 4 > this.#hash.length * 3) this.#rehash(this.#hash.length * 2);
+    else this.#enter(row);
+    return row;
+  }
+
+  remove(row: Row): void {
+    this.#leave(row);
+    this.mail[row] = -1;
+    this.offset[row] = this.#free + 1;
+    this.#free = row;
+    this.count--;
+  }
+
+  has(row: Row, flag: number): boolean {
+    return ((this.flags[row] ?? 0) & flag) !== 0;
+  }
+
+  set(row: Row, flag: number, on: boolean): void {
+    const flags = this.flags[row] ?? 0;
+    this.flags[row] = on ? flags | flag : flags & ~flag;
+  }
+
+  hold(row: Row): number {
+    return ((this.flags[row] ?? 0) & FLAG.hold) >> HOLD_SHIFT;
+  }
+
+  setHold(row: Row, kind: number): void {
+    this.flags[row] = ((this.flags[row] ?? 0) & ~FLAG.hold) | (kind << HOLD_SHIFT);
+  }
+
+  /** The order of arrival: by time, then by id. */
+  compare(a: Row, b: Row): number {
+    return (
+      (this.arrived[a] ?? 0) - (this.arrived[b] ?? 0) ||
+      (this.mail[a] ?? 0) - (this.mail[b] ?? 0) ||
+      (this.suffix[a] ?? 0) - (this.suffix[b] ?? 0)
+    );
+  }
+
+  #enter(row: Row): void {
+    const mask = this.#hash.length - 1;
+    let i = hashOf(this.mail[row] ?? 0, this.suffix[row] ?? 0) & mask;
+    while (this.#hash[i] !== 0) i = (i + 1) & mask;
+    this.#hash[i] = row + 1;
+  }
+
+  #leave(row: Row): void {
+    const hash = this.#hash;
+    const mask = hash.length - 1;
+    let hole = hashOf(this.mail[row] ?? 0, this.suffix[row] ?? 0) & mask;
+    while (hash[hole] !== row + 1) hole = (hole + 1) & mask;
+    // What follows is moved up, so that a search never meets a hole before its goal.
+    for (let i = (hole + 1) & mask; ; i = (i + 1) & mask) {
+      const other = (hash[i] ?? 0) - 1;
+      if (other < 0) break;
+      const home = hashOf(this.mail[other] ?? 0, this.suffix[other] ?? 0) & mask;
+      if (((i - home) & mask) >= ((i - hole) & mask)) {
+        hash[hole] = other + 1;
+        hole = i;
+      }
+    }
+    hash[hole] = 0;
+  }
+
+  #rehash(length: number): void {
+    this.#hash = new Uint32Array(length);
+    for (let row = 0; row < this.top; row++) if (this.mail[row] !== -1) this.#enter(row);
+  }
+
+  #grow(): void {
+    // By a quarter: memory in use stays near what is needed.
+    const size = this.top + Math.max(FIRST_SIZE, this.top >> 2);
+    this.mail = enlarge(this.mail, new Float64Array(size));
+    this.arrived = enlarge(this.arrived, new Float64Array(size));
+    this.nextTry = enlarge(this.nextTry, new Float64Array(size));
+    this.segment = enlarge(this.segment, new Uint16Array(size));
+    this.stateSegment = enlarge(this.stateSegment, new Uint16Array(size));
+    this.offset = enlarge(this.offset, new Uint32Array(size));
+    this.stateOffset = enlarge(this.stateOffset, new Uint32Array(size));
+    this.size = enlarge(this.size, new Uint32Array(size));
+    this.queue = enlarge(this.queue, new Uint32Array(size));
+    this.suffix = enlarge(this.suffix, new Uint16Array(size));
+    this.attempts = enlarge(this.attempts, new Uint16Array(size));
+    this.version = enlarge(this.version, new Uint16Array(size));
+    this.warned = enlarge(this.warned, new Uint8Array(size));
+    this.flags = enlarge(this.flags, new Uint8Array(size));
+  }
+}
+
+function enlarge<T extends { set(from: T): void }>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
+function hashOf(mail: number, suffix: number): number {
+  const low = mail >>> 0;
+  const high = Math.floor(mail / 2 ** 32);
+  let h = Math.imul(low ^ Math.imul(high, 0x9e3779b1) ^ Math.imul(suffix, 0x85ebca6b), 0xc2b2ae35);
+  h ^= h >>> 15;
+  return h >>> 0;
+}
