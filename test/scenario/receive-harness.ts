@@ -14,7 +14,15 @@ import { parseMail, parseRcpt } from '../../src/protocol/smtp/parameters.ts';
 import type { Manner, Peer, Session } from '../../src/protocol/smtp/session.ts';
 import { createReceiver } from '../../src/receive/receiver.ts';
 import { type Site, SiteDirectory } from '../../src/site/site.ts';
-import type { Committed, Draft, NewEntry, QueueName, Refused, SpoolHealth } from '../../src/spool/port.ts';
+import type {
+  Committed,
+  Draft,
+  NewEntry,
+  QueueName,
+  Refused,
+  Spool,
+  SpoolHealth,
+} from '../../src/spool/port.ts';
 import { SimClock } from '../support/sim-clock.ts';
 
 export interface Held {
@@ -155,12 +163,17 @@ export class House {
   directory: SiteDirectory;
   readonly receiver: (peer: Peer) => Session;
 
-  constructor(sites: readonly Site[], settings: Partial<Settings> = {}) {
+  /** `spool`: a real one instead of the double. */
+  constructor(
+    sites: readonly Site[],
+    settings: Partial<Settings> = {},
+    spool?: Pick<Spool, 'draft' | 'health' | 'room'>,
+  ) {
     this.settings = { ...SETTINGS, ...settings };
     this.directory = new SiteDirectory(sites);
     const log = listLog(this.lines);
     const shared = {
-      spool: this.spool,
+      spool: spool ?? this.spool,
       settings: () => this.settings,
       directory: () => this.directory,
       primaries: {
