@@ -7,9 +7,10 @@
  * deadline. IPv4-mapped addresses appear as IPv4. RFC 5321 §3.8.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Clock } from '../../base/clock.ts';
+import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Conversation, SmtpServer } from '../smtp/server.ts';
+import type { Peer } from '../smtp/session.ts';
 import { clientKey, plainAddress } from './address.ts';
 
 export interface ListenAddress {
@@ -42,6 +43,8 @@ export async function listenSmtp(options: ListenOptions): Promise<SmtpListeners 
   return failed;
 }
 
+/** For dialogs to notice that their connection was cut. */
+const AFTER_CUT = SECOND;
 const TOO_MANY = '421 4.7.0 Too many connections; try again later\r\n';
 
 export class SmtpListeners {
@@ -50,7 +53,7 @@ export class SmtpListeners {
   readonly #servers: Server[] = [];
   readonly #live = new Map<Socket, Conversation>();
   readonly #perClient = new Map<string, number>();
-  #gone: (() => void) | null = null;
+  #whenEmpty: () => void = () => {};
 
   constructor(options: ListenOptions) {
     this.#options = options;
@@ -77,19 +80,24 @@ export class SmtpListeners {
     return null;
   }
 
-  /** Resolves when all connections are closed, at the latest after `grace` milliseconds. */
+  /** Resolves when all connections are over, at the latest soon after `grace` milliseconds. */
   async stop(grace: number): Promise<void> {
     for (const server of this.#servers) server.close();
     for (const conversation of this.#live.values()) conversation.stop();
-    if (this.#live.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const late = this.#options.clock.after(grace, () => {
-        this.#options.log.warn('connections cut at stop', { count: this.#live.size });
-        for (const conversation of this.#live.values()) conversation.destroy();
-      });
-      this.#gone = () => {
+    if (await this.#emptied(grace)) return;
+    this.#options.log.warn('connections cut at stop', { count: this.#live.size });
+    for (const conversation of this.#live.values()) conversation.destroy();
+    await this.#emptied(AFTER_CUT);
+  }
+
+  /** False: not within `ms`. */
+  #emptied(ms: number): Promise<boolean> {
+    if (this.#live.size === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const late = this.#options.clock.after(ms, () => resolve(false));
+      this.#whenEmpty = () => {
         late.cancel();
-        resolve();
+        resolve(true);
       };
     });
   }
@@ -137,12 +145,19 @@ export class SmtpListeners {
       socket.destroySoon();
       return;
     }
-    this.#perClient.set(client, ofClient + 1);
-    socket.once('close', () => this.#leave(socket, client));
+    this.#serve(socket, peer, client);
+  }
+
+  #serve(socket: Socket, peer: Peer, client: string): void {
     try {
-      this.#live.set(socket, this.#options.server.serve(socket, peer));
+      const conversation = this.#options.server.serve(socket, peer);
+      this.#live.set(socket, conversation);
+      this.#perClient.set(client, (this.#perClient.get(client) ?? 0) + 1);
+      const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+      // A peer that closes while its question is being answered still costs us that answer.
+      void Promise.all([closed, conversation.done]).then(() => this.#leave(socket, client));
     } catch (fault) {
-      this.#options.log.error('connection not served', { peer: peer.address, why: String(fault) });
+      this.#options.log.error('connection not served', { peer: peer.address, fault });
       socket.destroy();
     }
   }
@@ -152,6 +167,6 @@ export class SmtpListeners {
     const left = (this.#perClient.get(client) ?? 1) - 1;
     if (left > 0) this.#perClient.set(client, left);
     else this.#perClient.delete(client);
-    if (this.#live.size === 0) this.#gone?.();
+    if (this.#live.size === 0) this.#whenEmpty();
   }
 }

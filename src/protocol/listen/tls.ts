@@ -53,6 +53,7 @@ export class TlsContexts implements TlsSource {
   #loaded: readonly Loaded[];
   #stamp: string;
   #poll: Timer;
+  #closed = false;
 
   static async open(options: TlsOptions): Promise<TlsContexts | TlsFailed> {
     const stamp = await stampOf(options.certificates);
@@ -95,6 +96,7 @@ export class TlsContexts implements TlsSource {
   }
 
   close(): void {
+    this.#closed = true;
     this.#poll.cancel();
   }
 
@@ -107,7 +109,7 @@ export class TlsContexts implements TlsSource {
       if (failed) this.#log.error('certificates not reread', { why: failed.why });
       else this.#log.info('certificates reread');
     }
-    this.#poll = this.#clock.after(POLL, () => this.#look());
+    if (!this.#closed) this.#poll = this.#clock.after(POLL, () => this.#look());
   }
 }
 

@@ -11,7 +11,6 @@
  * does not end in CRLF; goes on with a peer that does not read its replies.
  */
 import { type Clock, MINUTE } from '../../base/clock.ts';
-import type { Log } from '../../base/log.ts';
 import { type Reply, reply } from '../../mail/reply.ts';
 import { parseCommandLine } from './grammar.ts';
 import type { ServerOptions } from './server.ts';
@@ -26,9 +25,9 @@ import { FORBIDDEN, IDLE, verbs } from './verbs/index.ts';
 /** RFC 5321 §4.5.3.2.7: for a whole command line, and for the peer to take our replies. */
 export const COMMAND_DEADLINE = 5 * MINUTE;
 /** Errors of syntax and sequence in one connection. */
-export const ERROR_LIMIT = 20;
+const ERROR_LIMIT = 20;
 /** Commands that lead to no mail, between two mails. */
-export const IDLE_LIMIT = 100;
+const IDLE_LIMIT = 100;
 /** Input that may wait while a command is answered; what the wire reads at once may come on top. */
 const INPUT_LIMIT = 64 * 1024;
 /** Replies that may wait for the peer to take them. */
@@ -50,7 +49,6 @@ export class Dialog implements WireEvents {
   readonly session: Session;
   readonly input = new Input();
   readonly clock: Clock;
-  readonly log: Log;
   manner: Manner = { helo: '', esmtp: false };
   transaction: Transaction | null = null;
   /** Close when everything is said. */
@@ -58,6 +56,7 @@ export class Dialog implements WireEvents {
   /** STARTTLS was answered with 220. */
   upgrading = false;
 
+  readonly #peer: Peer;
   readonly #wire: Wire;
   readonly #deadline: Deadline;
   #out = '';
@@ -73,7 +72,7 @@ export class Dialog implements WireEvents {
   constructor(options: ServerOptions, peer: Peer, wire: (events: WireEvents) => Wire) {
     this.options = options;
     this.clock = options.clock;
-    this.log = options.log.child({ peer: peer.address });
+    this.#peer = peer;
     this.session = options.openSession(peer);
     this.#deadline = new Deadline(options.clock, () => this.#timeout());
     this.#wire = wire(this);
@@ -85,14 +84,22 @@ export class Dialog implements WireEvents {
       await this.#greet();
       while (!this.closing && (await this.#command()));
     } catch (fault) {
-      this.log.error('smtp dialog broke', { why: String(fault) });
+      this.#broke(fault);
       this.say(replies.fault);
     }
-    this.dropTransaction();
     this.flush();
     this.#deadline.close();
     this.#wire.end();
-    this.session.closed();
+    try {
+      this.dropTransaction();
+      this.session.closed();
+    } catch (fault) {
+      this.#broke(fault);
+    }
+  }
+
+  #broke(fault: unknown): void {
+    this.options.log.error('smtp dialog broke', { peer: this.#peer.address, fault });
   }
 
   /** Ends in order: at once if no mail is under way, else after that mail. */

@@ -16,8 +16,8 @@ export interface TlsSource {
   context(name?: string): SecureContext;
 }
 
-export const HANDSHAKE_DEADLINE = 60 * SECOND;
-export const LINGER = 10 * SECOND;
+const HANDSHAKE_DEADLINE = 60 * SECOND;
+const LINGER = 10 * SECOND;
 
 export class DuplexWire implements Wire {
   #stream: Duplex;
