@@ -51,7 +51,7 @@ describe('our Received field', () => {
   test('cannot be broken out of by HELO, name or recipient, and is folded', () => {
     fc.assert(
       fc.property(
-        fc.string({ unit: 'binary', maxLength: 300 }),
+        fc.string({ unit: 'binary', maxLength: 60 }),
         fc.string({ unit: 'binary', maxLength: 40 }),
         fc.string({ unit: 'binary', maxLength: 80 }),
         (helo, rdns, local) => {
@@ -68,6 +68,7 @@ describe('our Received field', () => {
           }
         },
       ),
+      { numRuns: 60 },
     );
   });
 

@@ -157,7 +157,7 @@ export class SmtpListeners {
       // A peer that closes while its question is being answered still costs us that answer.
       void Promise.all([closed, conversation.done]).then(() => this.#leave(socket, client));
     } catch (fault) {
-      this.#options.log.error('connection not served', { peer: peer.address, fault });
+      this.#options.log.error('connection not served', { peer: peer.address, why: String(fault) });
       socket.destroy();
     }
   }

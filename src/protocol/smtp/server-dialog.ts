@@ -99,7 +99,8 @@ export class Dialog implements WireEvents {
   }
 
   #broke(fault: unknown): void {
-    this.options.log.error('smtp dialog broke', { peer: this.#peer.address, fault });
+    const why = fault instanceof Error ? fault.stack : String(fault);
+    this.options.log.error('smtp dialog broke', { peer: this.#peer.address, why });
   }
 
   /** Ends in order: at once if no mail is under way, else after that mail. */
