@@ -14,6 +14,13 @@ const facts: ReceivedFacts = {
   key: 'secret',
   now: Date.UTC(2026, 0, 5, 12, 3, 4),
 };
+// Mostly ASCII with its controls, some of all the rest. (fast-check's own binary strings are slow to make.)
+const anything = (maxLength: number) =>
+  fc
+    .array(fc.oneof({ weight: 4, arbitrary: fc.nat(0x7f) }, { weight: 1, arbitrary: fc.nat(0xffff) }), {
+      maxLength,
+    })
+    .map((units) => String.fromCharCode(...units));
 const unfolded = (f: ReceivedFacts): string => buildReceived(f).toString('utf8').replaceAll('\r\n\t', ' ');
 
 describe('our Received field', () => {
@@ -50,25 +57,16 @@ describe('our Received field', () => {
 
   test('cannot be broken out of by HELO, name or recipient, and is folded', () => {
     fc.assert(
-      fc.property(
-        fc.string({ unit: 'binary', maxLength: 60 }),
-        fc.string({ unit: 'binary', maxLength: 40 }),
-        fc.string({ unit: 'binary', maxLength: 80 }),
-        (helo, rdns, local) => {
-          const field = buildReceived({ ...facts, helo, rdns, recipients: [`${local}@b.example`] });
-          const text = field.toString('utf8');
-          assert.match(text, /^Received: [^\r\n]+(\r\n\t[^\r\n]+)*\r\n$/);
-          assert.equal(
-            text.match(/;/g)?.length,
-            1 + (text.match(/<[^>]*;/) ? local.split(';').length - 1 : 0),
-          );
-          assert.doesNotMatch(text, /\0/);
-          for (const line of text.split('\r\n')) {
-            assert.ok(line.length <= 78 || !line.trim().includes(' '), `too long: ${line}`);
-          }
-        },
-      ),
-      { numRuns: 60 },
+      fc.property(anything(60), anything(40), anything(80), (helo, rdns, local) => {
+        const field = buildReceived({ ...facts, helo, rdns, recipients: [`${local}@b.example`] });
+        const text = field.toString('utf8');
+        assert.match(text, /^Received: [^\r\n]+(\r\n\t[^\r\n]+)*\r\n$/);
+        assert.equal(text.match(/;/g)?.length, 1 + (text.match(/<[^>]*;/) ? local.split(';').length - 1 : 0));
+        assert.doesNotMatch(text, /\0/);
+        for (const line of text.split('\r\n')) {
+          assert.ok(line.length <= 78 || !line.trim().includes(' '), `too long: ${line}`);
+        }
+      }),
     );
   });
 
