@@ -69,7 +69,10 @@ export class QueueOrder {
     const at = this.#position(c, row);
     chunk.rows.copyWithin(at, at + 1, chunk.length);
     chunk.length--;
-    if (chunk.length > 0) return this.#refresh(c);
+    if (chunk.length > 0) {
+      this.#refresh(c);
+      return;
+    }
     this.#chunks.splice(c, 1);
     this.#rebuild();
   }

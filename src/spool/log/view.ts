@@ -123,7 +123,7 @@ function assemble(store: LogStore, row: Row, record: CachedRecord, state: StateD
   if (!own) throw new DamagedRecord(`no envelope of ${entryText(mail, suffix)}`);
   const queue = index.queueOf(row);
   queue.order.bringUpToDate(row);
-  const hold = state?.hold && index.until(row) > clock.now() ? state.hold : undefined;
+  const hold = table.hold(row) !== 0 && index.until(row) > clock.now() ? state?.hold : undefined;
   return {
     id: entryText(mail, suffix),
     mail: mailText(mail),
