@@ -96,6 +96,7 @@ class Daemon {
       server: server.smtp,
       connections: config.limits.connections,
       perClient: config.limits.connectionsPerClient,
+      isPeer: (address) => server.current().isPeer(address),
       clock,
       log: this.#log,
     });

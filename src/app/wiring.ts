@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { type Keyed, openKeyed } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
+import { type NetworkSet, networkSet } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import { createResolver, systemServers } from '../dns/resolver.ts';
 import type { Handover } from '../handover/port.ts';
@@ -34,6 +35,8 @@ export interface Current {
   readonly directory: SiteDirectory;
   readonly settings: Settings;
   readonly ourselves: Ourselves;
+  /** `peers:` */
+  readonly isPeer: NetworkSet;
 }
 
 /** The rooms, joined; nothing listens yet. */
@@ -203,6 +206,7 @@ function derive(config: Config, token: string): Current {
       sizeLimit: limits.size,
     },
     ourselves: new Ourselves({ hostname, names, addresses, token }),
+    isPeer: networkSet(config.peers),
   };
 }
 

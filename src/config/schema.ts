@@ -277,8 +277,10 @@ export const schema = section(
       connections: v.count(1, 100_000).prefault(1000).describe('Most SMTP connections at once.'),
       connections_per_client: v
         .count(1, 100_000)
-        .prefault(50)
-        .describe('Most SMTP connections at once of one client.'),
+        .prefault(200)
+        .describe(
+          'Most SMTP connections at once of one client (one IPv6 /64 is one client); not for `peers`.',
+        ),
       // RFC 5321 §4.5.3.1.8: at least 100 recipients
       recipients: v.count(100, 50_000).prefault(1000).describe('Most recipients of one mail.'),
       reserve: v.size.prefault('256MiB').describe('Room on the disk that mail may not use.'),

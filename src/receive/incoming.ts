@@ -104,7 +104,7 @@ export class IncomingMail implements ContentSink {
       this.#accepted(done, head.byteLength);
       return reply(250, '2.0.0', `Ok: held as ${this.#draft.id}`);
     } catch (fault) {
-      this.#receiving.log.error('commit failed', { mail: this.#draft.id, fault });
+      this.#receiving.log.error('commit failed', { mail: this.#draft.id, why: String(fault) });
       return this.#refused(spoolRefusal({ kind: 'refused', why: 'io', text: 'commit failed' }));
     }
   }

@@ -34,6 +34,7 @@ async function listen(options: Partial<ListenOptions> = {}) {
     })),
     connections: 10,
     perClient: 10,
+    isPeer: () => false,
     clock: new SystemClock(),
     log: silent,
     ...options,
@@ -78,6 +79,12 @@ describe('listeners', () => {
     });
     sockets.push(socket);
     assert.match(await new TestClient(socket).reply(), /^220/);
+  });
+
+  test('count no connections of a fellow secondary', async () => {
+    const { listeners } = await listen({ perClient: 1, isPeer: (address) => address === '127.0.0.1' });
+    assert.match(await dial(listeners).reply(), /^220/);
+    assert.match(await dial(listeners).reply(), /^220/);
   });
 
   test('take IPv6, and show IPv4 on a double listener as IPv4', async () => {

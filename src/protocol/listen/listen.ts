@@ -9,6 +9,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { NetworkSet } from '../../base/networks.ts';
 import type { Conversation, SmtpServer } from '../smtp/server.ts';
 import type { Peer } from '../smtp/session.ts';
 import { clientKey, plainAddress } from './address.ts';
@@ -25,6 +26,8 @@ export interface ListenOptions {
   readonly server: SmtpServer;
   readonly connections: number;
   readonly perClient: number;
+  /** Fellow secondaries and front MTAs: `perClient` is not for them. */
+  readonly isPeer: NetworkSet;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -139,7 +142,8 @@ export class SmtpListeners {
     };
     const client = clientKey(peer.address);
     const ofClient = this.#perClient.get(client) ?? 0;
-    if (this.#live.size >= this.#options.connections || ofClient >= this.#options.perClient) {
+    const { connections, perClient, isPeer } = this.#options;
+    if (this.#live.size >= connections || (ofClient >= perClient && !isPeer(peer.address))) {
       this.#options.log.info('connection refused', { peer: peer.address, why: 'too many connections' });
       socket.write(TOO_MANY);
       socket.destroySoon();
