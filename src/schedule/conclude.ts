@@ -44,7 +44,7 @@ export class Conclude {
       outcomes: [...delivered, ...waiting],
       ...(waiting.length > 0 ? { nextTry: ruling.nextTry } : {}),
     };
-    const warned = this.warnings(entry, policy);
+    const warned = this.#warnings(entry, policy);
     if (waiting.length === 0 || warned <= entry.warned) return plain;
     return this.#warn(entry, lease, waiting, policy, plain, warned);
   }
@@ -56,13 +56,13 @@ export class Conclude {
   }
 
   /** It waits, and its sender may be told why. */
-  late(entry: Entry, lease: Lease, policy: QueuePolicy, why: string): Promise<Settlement> {
+  late(entry: Entry, lease: Lease, policy: QueuePolicy, why: string, warned: number): Promise<Settlement> {
     const base: Settlement = { id: entry.id, outcomes: [] };
-    return this.#warn(entry, lease, standing(entry, why), policy, base, this.warnings(entry, policy));
+    return this.#warn(entry, lease, standing(entry, why), policy, base, warned);
   }
 
   /** How many of the policy's ages it has reached. */
-  warnings(entry: Entry, policy: QueuePolicy): number {
+  #warnings(entry: Entry, policy: QueuePolicy): number {
     const age = this.#clock.now() - entry.arrived;
     return policy.warn.filter((at) => age >= at).length;
   }

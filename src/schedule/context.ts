@@ -35,3 +35,13 @@ export interface KeeperContext {
   handoverFor(queue: QueueName): Handover | null;
   policyFor(queue: QueueName): QueuePolicy | null;
 }
+
+export interface KeeperOptions {
+  readonly queue: QueueName;
+  readonly handover: Handover;
+  readonly policy: QueuePolicy;
+  /** Milliseconds until the first probe; null: begin `up`, mail has just come in. */
+  readonly probeIn: number | null;
+  /** Nothing is left to do: a supervisor may let it go. */
+  readonly idle: () => void;
+}

@@ -26,7 +26,6 @@ export interface FlowEvents {
   dead(trouble: Trouble): void;
   /** Something changed: pump again. */
   changed(): void;
-  unreadable(flight: Flight, why: string): void;
 }
 
 export interface FlowParts {
@@ -35,6 +34,8 @@ export interface FlowParts {
   readonly outcomes: Outcomes;
   readonly aside: Aside;
   readonly events: FlowEvents;
+  /** The one in force; null while there is none. */
+  lease(): Lease | null;
   handover(): Handover;
   /** The policy's bound. */
   connections(): number;
@@ -51,7 +52,6 @@ const FAULT_PAUSE = 5 * SECOND;
 export class Flow implements RunEvents {
   readonly #p: FlowParts;
   #mode: 'open' | 'feed' | 'shut' = 'shut';
-  #lease: Lease | null = null;
   #buffer: Entry[] = [];
   #more = true;
   #fetching = false;
@@ -98,8 +98,7 @@ export class Flow implements RunEvents {
     return times.length > 0 ? Math.min(...times) : null;
   }
 
-  open(lease: Lease): void {
-    this.#lease = lease;
+  open(): void {
     this.#mode = 'open';
     if (this.#abort.signal.aborted) this.#abort = new AbortController();
     this.#more = true;
@@ -113,9 +112,8 @@ export class Flow implements RunEvents {
   }
 
   /** Only this one goes on. */
-  feed(lease: Lease, keep: Run): void {
+  feed(keep: Run): void {
     this.shut(keep);
-    this.#lease = lease;
     this.#mode = 'feed';
     this.#more = true;
   }
@@ -145,8 +143,9 @@ export class Flow implements RunEvents {
   }
 
   giveBack(ids: readonly EntryId[]): void {
-    if (ids.length === 0 || !this.#lease || this.#lease.lost.aborted) return;
-    this.#lease.giveBack(ids);
+    if (ids.length === 0) return;
+    // Without a lease nothing is handed out any more.
+    this.#p.lease()?.giveBack(ids);
     this.#more = true;
   }
 
@@ -155,11 +154,12 @@ export class Flow implements RunEvents {
     for (const run of [...this.#runs]) {
       if (run.idleSince !== null && now - run.idleSince >= IDLE) run.retire();
     }
-    if (this.#mode === 'shut' || !this.#lease || now < this.#pausedUntil) return;
+    const lease = this.#p.lease();
+    if (this.#mode === 'shut' || !lease || now < this.#pausedUntil) return;
     if (this.#p.outcomes.settler.stuck || this.#p.outcomes.unsettled >= MOST_UNSETTLED) return;
     if (this.#mode === 'feed' && ![...this.#runs].some((r) => r.living)) return;
-    this.#give(this.#lease);
-    if (this.#more && !this.#fetching && this.#buffer.length < READ_AHEAD / 2) void this.#fetch(this.#lease);
+    this.#give(lease);
+    if (this.#more && !this.#fetching && this.#buffer.length < READ_AHEAD / 2) void this.#fetch(lease);
     if (this.#mode === 'open') this.#connect();
   }
 
@@ -179,8 +179,10 @@ export class Flow implements RunEvents {
     try {
       const entries = await lease.ready(this.#p.ctx.clock.now(), READ_AHEAD);
       if (lease.lost.aborted) return;
-      if (this.#mode === 'shut' || this.#lease !== lease) lease.giveBack(entries.map((e) => e.id));
-      else this.#buffer.push(...entries);
+      // A settle that failed has given its entries back; they are not to be handed over again for that.
+      const free = entries.filter((e) => !this.#p.outcomes.settler.has(e.id));
+      if (this.#mode === 'shut' || this.#p.lease() !== lease) lease.giveBack(free.map((e) => e.id));
+      else this.#buffer.push(...free);
       if (entries.length > 0) this.#more = true;
     } catch (error) {
       this.#p.ctx.log.error('queue could not be read', { queue: lease.queue, why: String(error) });
@@ -243,7 +245,7 @@ export class Flow implements RunEvents {
     const { entry, lease } = flight;
     if (!this.#p.outcomes.broken(flight, given) && !lease.lost.aborted) {
       // Only what reached the mail itself may have been its doing.
-      const aside = culprit && lease === this.#lease && this.#p.aside.take(entry);
+      const aside = culprit && lease === this.#p.lease() && this.#p.aside.take(entry);
       if (!aside) lease.giveBack([entry.id]);
       this.#more = true;
     }
@@ -257,7 +259,7 @@ export class Flow implements RunEvents {
   }
 
   unreadable(flight: Flight, why: string): void {
-    this.#p.events.unreadable(flight, why);
+    this.#p.outcomes.unreadable(flight.entry, why);
   }
 
   /** `lived`: the line had answered mails before, so the site may well go on living: one more try. */

@@ -484,7 +484,7 @@ test('the operator queue and queues without a way are left alone', async () => {
   w.keepers.start();
   w.spool.put('operator');
   w.spool.put('gone-site');
-  await w.clock.advance(60 * DAY);
+  await w.clock.advance(5 * DAY);
   assert.equal(w.spool.entries.size, 2);
   assert.equal(w.keepers.view('operator'), null);
 });

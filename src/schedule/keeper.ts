@@ -6,40 +6,26 @@
  * site's trouble fails no mail and moves no mail's own clock. An idle keeper has no timer, any other
  * has one.
  */
-import { DAY, type Instant, SECOND, type Timer } from '../base/clock.ts';
+import type { Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Answered, Handover, Trouble } from '../handover/port.ts';
+import type { Answered, Handover, Line, Trouble } from '../handover/port.ts';
 import type { Lease, QueueName } from '../spool/port.ts';
+import { Alarm } from './alarm.ts';
 import { Aside } from './aside.ts';
-import type { KeeperContext } from './context.ts';
+import type { KeeperContext, KeeperOptions } from './context.ts';
 import { Flow, type FlowEvents } from './flow.ts';
-import { LONGEST_INTERVAL, probeInterval } from './intervals.ts';
-import { late } from './late.ts';
+import { LONGEST_INTERVAL } from './intervals.ts';
+import { Late } from './late.ts';
 import { Meter } from './meter.ts';
 import { Outcomes } from './outcomes.ts';
 import type { QueuePolicy } from './policy.ts';
-import { type ProbeResult, probe } from './probe.ts';
+import type { ProbeResult } from './probe.ts';
+import { Prober } from './prober.ts';
 import type { Flight, Run } from './run.ts';
 import { QueueState } from './state.ts';
+import { Tenure } from './tenure.ts';
 import type { KeeperView } from './view.ts';
 import { Window } from './window.ts';
-
-const LEASE_PAUSE = 5 * SECOND;
-/** Between two probes, even when the first took longer than the interval. */
-const LEAST_PAUSE = 2 * SECOND;
-/** Signs of life that anybody can make may come often. */
-const SIGN_PAUSE = 5 * SECOND;
-const LONGEST_SLEEP = DAY;
-
-export interface KeeperOptions {
-  readonly queue: QueueName;
-  readonly handover: Handover;
-  readonly policy: QueuePolicy;
-  /** Milliseconds until the first probe; null: begin `up`, mail has just come in. */
-  readonly probeIn: number | null;
-  /** Nothing is left to do: a supervisor may let it go. */
-  readonly idle: () => void;
-}
 
 export class Keeper implements FlowEvents {
   readonly queue: QueueName;
@@ -54,21 +40,12 @@ export class Keeper implements FlowEvents {
   readonly #meter: Meter;
   readonly #outcomes: Outcomes;
   readonly #flow: Flow;
-  #lease: Lease | null = null;
-  #leasing = false;
-  #leaseAt = 0;
+  readonly #prober: Prober;
+  readonly #tenure: Tenure;
+  readonly #late: Late;
+  readonly #alarm: Alarm;
   #host: string | null = null;
   #until: Instant | null = null;
-  /** By the monotonic clock; null: not before mail comes. */
-  #probeAt: number | null;
-  #probing: AbortController | null = null;
-  #lastProbe = Number.NEGATIVE_INFINITY;
-  /** Probes in vain, since the last answer. */
-  #failed = 0;
-  /** A sign of life came while a probe was on its way. */
-  #asked = false;
-  #late = false;
-  #timer: { at: number; handle: Timer } | null = null;
   #over = false;
   #quiet: (() => void) | null = null;
 
@@ -82,31 +59,37 @@ export class Keeper implements FlowEvents {
     this.#idle = idle;
     this.#aside = new Aside(ctx.clock);
     this.#meter = new Meter(ctx.clock);
-    this.#outcomes = new Outcomes(
+    const changed = () => this.#pump();
+    this.#outcomes = new Outcomes(ctx, queue, () => this.#policy, changed);
+    const shared = {
       ctx,
-      queue,
-      () => this.#policy,
-      () => this.#pump(),
-    );
-    this.#flow = new Flow({
-      ctx,
-      window: this.#window,
+      log: this.#log,
       outcomes: this.#outcomes,
       aside: this.#aside,
-      events: this,
+      lease: () => this.#lease,
       handover: () => this.#handover,
-      connections: () => this.#policy.connections,
+    };
+    const connections = () => this.#policy.connections;
+    this.#flow = new Flow({ ...shared, window: this.#window, events: this, connections });
+    this.#prober = new Prober({
+      ...shared,
+      cap: () => this.#policy.probe,
+      fellow: () => this.#flow.connections > 0,
+      probed: (result, begun, lease) => {
+        this.#probed(result, begun, lease);
+        this.#pump();
+      },
     });
+    this.#late = new Late(this.#log, ctx.patience, this.#outcomes);
+    this.#tenure = new Tenure(ctx, queue, this.#log, (lease) => this.#leased(lease));
+    this.#alarm = new Alarm(ctx.clock, () => this.#ring());
     const held = ctx.held.get(queue);
     this.#until = held?.until ?? null;
-    this.#probeAt = probeIn === null ? null : ctx.clock.monotonic() + probeIn;
+    if (probeIn !== null) this.#prober.first(probeIn);
     const first = held ? 'held' : probeIn === null ? 'up' : 'down';
     const reason = held ? held.reason : first === 'down' ? 'not tried since the start' : null;
-    this.#state = new QueueState(ctx.clock, first, reason, (to, from, why) => {
-      const fields = { from, to, ...(why === null ? {} : { why }) };
-      if (to === 'down') this.#log.warn('queue state', fields);
-      else this.#log.info('queue state', fields);
-    });
+    this.#state = new QueueState(ctx.clock, this.#log, first, reason);
+    if (first === 'down') this.#outcomes.down();
   }
 
   start(): void {
@@ -118,17 +101,17 @@ export class Keeper implements FlowEvents {
     const { rate } = this.#meter;
     const { count, held } = spool.summary(this.queue);
     const state = this.#state.is;
-    const probeIn = state === 'down' && this.#probeAt !== null ? this.#probeAt - clock.monotonic() : null;
+    const probeAt = state === 'down' ? this.#prober.at : null;
     return {
       queue: this.queue,
       state,
       reason: this.#state.reason,
       since: this.#state.since,
       until: state === 'held' ? this.#until : null,
-      nextProbe: probeIn === null ? null : clock.now() + Math.max(0, probeIn),
+      nextProbe: probeAt === null ? null : clock.now() + Math.max(0, probeAt - clock.monotonic()),
       rate,
       estimate: state === 'draining' && rate > 0 ? ((count - held) / rate) * 1000 : null,
-      connections: this.#flow.connections + (this.#probing ? 1 : 0),
+      connections: this.#flow.connections + (this.#prober.busy ? 1 : 0),
       host: this.#host,
       wary: this.#outcomes.wary.on,
     };
@@ -147,11 +130,7 @@ export class Keeper implements FlowEvents {
 
   /** Mail came, or may be tried again: a hint. */
   arrived(): void {
-    this.#flow.wake();
-    if (this.#state.is === 'down' && this.#probeAt === null && !this.#probing) {
-      const interval = probeInterval(this.#failed, this.#policy.probe, this.#ctx.random);
-      this.#probeAt = Math.max(this.#ctx.clock.monotonic(), this.#lastProbe + interval);
-    }
+    this.#wake();
     this.#pump();
   }
 
@@ -159,7 +138,8 @@ export class Keeper implements FlowEvents {
   signOfLife(why: string): void {
     if (this.#state.is !== 'down') return;
     this.#log.info('sign of life', { why });
-    this.#probeSoon(this.#lastProbe + SIGN_PAUSE);
+    this.#prober.soon(false);
+    this.#pump();
   }
 
   /** An operator's word: everything, now. False when it is held. */
@@ -168,12 +148,9 @@ export class Keeper implements FlowEvents {
     if (state === 'held') return false;
     this.#lease?.hasten(this.#ctx.clock.now());
     this.#flow.giveBack(this.#aside.all());
-    if (state === 'down') this.#probeSoon(0);
-    else {
-      const { count, held } = this.#ctx.spool.summary(this.queue);
-      if (state === 'up' && count > held) this.#state.to('draining', 'flushed');
-      this.arrived();
-    }
+    if (state === 'down') this.#prober.soon(true);
+    if (state === 'up' && this.#hasMail) this.#state.to('draining', 'flushed');
+    this.arrived();
     return true;
   }
 
@@ -182,7 +159,7 @@ export class Keeper implements FlowEvents {
     this.#until = until;
     if (this.#state.is === 'held') return void this.#state.because(reason);
     this.#state.to('held', reason);
-    this.#probing?.abort();
+    this.#prober.end();
     this.#flow.giveBack(this.#aside.all());
     this.#flow.shut();
     this.#pump();
@@ -201,24 +178,25 @@ export class Keeper implements FlowEvents {
     this.#handover = handover;
     this.#policy = policy;
     this.#flow.renew();
-    if (this.#state.is === 'down') this.#probeSoon(0);
+    if (this.#state.is === 'down') this.#prober.soon(true);
+    this.#pump();
   }
 
   /** The wall clock jumped: what was computed from it is computed anew. */
   clockJumped(): void {
-    this.#disarm();
+    this.#alarm.cancel();
     this.#ring();
   }
 
   /** In order: nothing new; resolves when all that is out has come back and is durable. */
   async stop(): Promise<void> {
     this.#over = true;
-    this.#probing?.abort();
+    this.#prober.end();
     this.#flow.shut();
-    this.#disarm();
+    this.#alarm.cancel();
     if (!this.#isQuiet) await new Promise<void>((resolve) => (this.#quiet = resolve));
-    await this.#lease?.release();
-    this.#disarm();
+    await this.#tenure.release();
+    this.#alarm.cancel();
   }
 
   /** At once: what is out comes back broken. */
@@ -228,17 +206,17 @@ export class Keeper implements FlowEvents {
   }
 
   get #isQuiet(): boolean {
-    return !this.#probing && this.#flow.connections === 0 && this.#outcomes.unsettled === 0;
+    return !this.#prober.busy && this.#flow.connections === 0 && this.#outcomes.unsettled === 0;
   }
 
   // What the flow tells.
 
-  answered(run: Run, _flight: Flight, given: Answered): void {
+  answered(run: Run, flight: Flight, given: Answered): void {
     const { best } = run.line;
-    const { learned } = this.#outcomes.answered(_flight, given, best);
+    const { learned } = this.#outcomes.answered(flight, given, best);
     this.#meter.count();
     if (!best) return;
-    this.#failed = 0;
+    this.#prober.answered();
     const delivered = given.outcomes.some((o) => o.kind === 'delivered');
     this.#window.answered(delivered ? given.latency : null, this.#policy.connections);
     if (learned) this.#hasten('a greylist lets mail pass');
@@ -250,13 +228,12 @@ export class Keeper implements FlowEvents {
 
   opened(run: Run): void {
     this.#host = run.line.host;
-    if (!run.line.best && this.#flowing && !this.#flow.hasBest) {
-      this.#goDown(`the best host does not answer; ${run.line.host} takes mail meanwhile`, run);
-    }
+    const worse = !run.line.best && !this.#flow.hasBest;
+    if (worse && this.#flowing) this.#goDown(onlyFellow(run.line), run);
   }
 
   dead(trouble: Trouble): void {
-    if (trouble.host !== undefined) this.#host = trouble.host;
+    this.#host = trouble.host ?? this.#host;
     if (this.#flowing) this.#goDown(trouble.text);
   }
 
@@ -264,12 +241,12 @@ export class Keeper implements FlowEvents {
     this.#pump();
   }
 
-  unreadable(flight: Flight, why: string): void {
-    const { mail, id: entry } = flight.entry;
-    this.#log.error('content cannot be read', { mail, entry, why });
-  }
-
   // The state.
+
+  get #hasMail(): boolean {
+    const { count, held } = this.#ctx.spool.summary(this.queue);
+    return count > held;
+  }
 
   get #flowing(): boolean {
     return this.#state.is === 'up' || this.#state.is === 'draining';
@@ -278,22 +255,19 @@ export class Keeper implements FlowEvents {
   #goDown(reason: string, fellow?: Run): void {
     this.#state.to('down', reason);
     this.#outcomes.down();
-    if (fellow && this.#lease) this.#flow.feed(this.#lease, fellow);
+    if (fellow) this.#flow.feed(fellow);
     else this.#flow.shut();
-    this.#lastProbe = this.#ctx.clock.monotonic();
-    this.#nextProbe();
+    this.#prober.down();
   }
 
   #drain(reason: string): void {
     this.#state.to('draining', reason);
-    this.#probeAt = null;
+    this.#prober.end();
     this.#window.restart();
     this.#outcomes.lives();
     this.#flow.giveBack(this.#aside.pardon());
-    if (this.#lease) {
-      this.#flow.open(this.#lease);
-      this.#hasten(reason);
-    }
+    this.#flow.open();
+    this.#hasten(reason);
   }
 
   /** Trouble has changed into life: all that was put off is tried now. */
@@ -305,62 +279,16 @@ export class Keeper implements FlowEvents {
 
   // Probes.
 
-  #nextProbe(): void {
-    const interval = probeInterval(this.#failed, this.#policy.probe, this.#ctx.random);
-    const now = this.#ctx.clock.monotonic();
-    this.#probeAt = this.#asked ? now : Math.max(this.#lastProbe + interval, now + LEAST_PAUSE);
-    this.#asked = false;
-  }
-
-  #probeSoon(notBefore: number): void {
-    this.#failed = 0;
-    if (this.#probing) {
-      this.#asked = true;
-      return;
-    }
-    const at = Math.max(this.#ctx.clock.monotonic(), notBefore);
-    this.#probeAt = this.#probeAt === null ? at : Math.min(this.#probeAt, at);
-    this.#pump();
-  }
-
-  async #probe(lease: Lease): Promise<void> {
-    const { clock } = this.#ctx;
-    const begun = clock.now();
-    this.#lastProbe = clock.monotonic();
-    this.#probeAt = null;
-    const abort = new AbortController();
-    this.#probing = abort;
-    let result: ProbeResult;
-    try {
-      result = await probe({
-        ctx: this.#ctx,
-        lease,
-        handover: this.#handover,
-        outcomes: this.#outcomes,
-        aside: this.#aside,
-        signal: abort.signal,
-        puttingOff: this.#outcomes.puttingOff,
-        fellow: this.#flow.connections > 0,
-        unreadable: (entry, why) =>
-          this.#log.error('content cannot be read', { mail: entry.mail, entry: entry.id, why }),
-      });
-    } catch (error) {
-      this.#log.error('queue could not be read', { why: String(error) });
-      result = { kind: 'unmoved', reason: 'our own spool fails', host: '' };
-    }
-    this.#probing = null;
-    this.#probed(result, begun, lease);
-    this.#pump();
-  }
-
   #probed(result: ProbeResult, begun: Instant, lease: Lease): void {
     const stale = this.#over || this.#state.is !== 'down' || lease.lost.aborted;
     switch (result.kind) {
       case 'nothing':
+        // Mail that is handed out at the moment will be there the next time.
+        if (!stale && this.#hasMail) this.#prober.again();
         return;
       case 'life': {
         if (!stale) {
-          this.#failed = 0;
+          this.#prober.answered();
           this.#meter.count();
           this.#host = result.line.host;
           this.#drain('it answers');
@@ -370,54 +298,43 @@ export class Keeper implements FlowEvents {
         return;
       }
       case 'fellow':
-        return void this.#fellow(result, begun, lease, stale);
+        this.#fellow(this.#flow.adopt(result.line, result.turn, 0), stale);
+        return void (stale || this.#inVain(onlyFellow(result.line), begun, lease));
       case 'trouble':
         if (stale) return;
-        if (result.trouble.host !== undefined) this.#host = result.trouble.host;
+        this.#host = result.trouble.host ?? this.#host;
         if (result.alive) return void this.#drain('it answers');
         // It is dead now, whatever it did before.
         this.#outcomes.lives();
         return void this.#inVain(result.trouble.text, begun, lease);
       case 'unmoved':
         if (stale) return;
-        this.#host = result.host || this.#host;
+        this.#host = result.host ?? this.#host;
         return void this.#inVain(result.reason, begun, lease);
     }
   }
 
-  #fellow(
-    result: Extract<ProbeResult, { kind: 'fellow' }>,
-    begun: Instant,
-    lease: Lease,
-    stale: boolean,
-  ): void {
-    const run = this.#flow.adopt(result.line, result.turn, 0);
-    if (stale || this.#flow.connections > 1) run.retire();
-    else this.#flow.feed(lease, run);
-    if (stale) return;
-    this.#host = result.line.host;
-    this.#inVain(`the best host does not answer; ${result.line.host} takes mail meanwhile`, begun, lease);
+  /** One of them is enough. */
+  #fellow(run: Run, stale: boolean): void {
+    if (stale || this.#flow.connections > 1) return void run.retire();
+    this.#host = run.line.host;
+    this.#flow.feed(run);
   }
 
   #inVain(reason: string, begun: Instant, lease: Lease): void {
-    this.#failed++;
     if (reason === this.#state.reason) this.#log.debug('probe in vain', { why: reason });
     else this.#log.info('probe in vain', { why: reason });
     this.#state.because(reason);
-    this.#nextProbe();
-    if (this.#late) return;
-    this.#late = true;
-    const { patience } = this.#ctx;
+    this.#prober.again();
     const still = () => this.#state.is === 'down' && !this.#over;
-    void late({ lease, outcomes: this.#outcomes, patience, policy: this.#policy, still }, begun, reason)
-      .catch((error: unknown) => this.#log.error('queue could not be read', { why: String(error) }))
-      .finally(() => {
-        this.#late = false;
-        this.#pump();
-      });
+    void this.#late.look({ lease, policy: this.#policy, tried: begun, why: reason, still });
   }
 
   // The turn of the wheel.
+
+  get #lease(): Lease | null {
+    return this.#tenure.lease;
+  }
 
   #pump(): void {
     if (this.#over) {
@@ -425,16 +342,13 @@ export class Keeper implements FlowEvents {
       return;
     }
     const { clock } = this.#ctx;
-    if (!this.#lease) {
-      if (!this.#leasing && clock.monotonic() >= this.#leaseAt) void this.#acquire();
-      return void this.#arm();
-    }
+    this.#tenure.turn();
+    if (!this.#lease) return void this.#arm();
     this.#outcomes.settler.retry();
     if (this.#state.is === 'held' && this.#until !== null && clock.now() >= this.#until)
       return void this.release();
     if (this.#state.is === 'down') {
-      const due = this.#probeAt !== null && clock.monotonic() >= this.#probeAt;
-      if (due && !this.#probing && !this.#outcomes.settler.stuck) void this.#probe(this.#lease);
+      if (!this.#outcomes.settler.stuck) this.#prober.turn(this.#lease);
     } else if (this.#flowing) this.#flow.giveBack(this.#aside.due());
     this.#flow.pump();
     if (this.#state.is === 'draining' && this.#flow.done) this.#state.to('up');
@@ -442,81 +356,51 @@ export class Keeper implements FlowEvents {
     if (this.vacant) this.#idle();
   }
 
-  async #acquire(): Promise<void> {
-    this.#leasing = true;
-    this.#leaseAt = this.#ctx.clock.monotonic() + LEASE_PAUSE;
-    try {
-      const lease = await this.#ctx.spool.lease(this.queue, this.#ctx.holder);
-      if (lease.kind === 'busy') this.#log.info('another holder has the queue', { holder: lease.holder });
-      else if (this.#over) await lease.release();
-      else this.#got(lease);
-    } catch (error) {
-      this.#log.error('queue could not be leased', { why: String(error) });
-    }
-    this.#leasing = false;
-    this.#pump();
+  #wake(): void {
+    this.#flow.wake();
+    if (this.#state.is === 'down') this.#prober.arrived();
   }
 
-  #got(lease: Lease): void {
-    this.#lease = lease;
-    lease.lost.addEventListener('abort', () => {
-      if (this.#lease !== lease || this.#over) return;
-      this.#log.warn('lease lost');
-      this.#lease = null;
-      this.#probing?.abort();
+  #leased(lease: Lease | null): void {
+    if (lease && this.#flowing) this.#flow.open();
+    if (!lease && !this.#over) {
+      this.#prober.end();
       this.#aside.all();
       this.#flow.shut();
-      this.#leaseAt = this.#ctx.clock.monotonic() + LEASE_PAUSE;
-      this.#arm();
-    });
-    if (this.#flowing) this.#flow.open(lease);
+    }
+    this.#pump();
   }
 
   // The one timer.
 
-  #arm(): void {
-    const at = this.#next();
-    // One that rings too early does no harm, and costs less than setting it anew for each mail.
-    if (at === null || (this.#timer && this.#timer.at <= at)) return;
-    this.#disarm();
-    const delay = Math.min(LONGEST_SLEEP, Math.max(0, at - this.#ctx.clock.monotonic()));
-    const handle = this.#ctx.clock.after(delay, () => {
-      this.#timer = null;
-      this.#ring();
-    });
-    this.#timer = { at, handle };
-  }
-
   #ring(): void {
     const { clock } = this.#ctx;
-    const at = this.#lease && this.#flowing ? this.#lease.nextReady() : null;
+    const at = this.#lease?.nextReady() ?? null;
     if (at !== null) {
       // Further away than any interval: it was set by a clock that was wrong.
-      if (at > clock.now() + LONGEST_INTERVAL) this.#hasten('the clock jumped back');
-      else if (at <= clock.now()) this.#flow.wake();
+      if (this.#flowing && at > clock.now() + LONGEST_INTERVAL) this.#hasten('the clock jumped back');
+      else if (at <= clock.now()) this.#wake();
     }
     this.#pump();
   }
 
-  #next(): number | null {
+  #arm(): void {
     const { clock } = this.#ctx;
     const mono = clock.monotonic();
     const wall = (at: Instant) => mono + Math.max(0, at - clock.now());
-    const times: (number | null)[] = [this.#flow.next, this.#outcomes.settler.retryAt];
-    if (!this.#lease) times.push(this.#leasing ? null : this.#leaseAt);
+    const { settler } = this.#outcomes;
+    const ready = (): number | null => {
+      const at = this.#lease?.nextReady() ?? null;
+      return at === null ? null : Math.min(wall(at), mono + LONGEST_INTERVAL);
+    };
+    const times: (number | null)[] = [this.#flow.next, settler.retryAt];
+    if (!this.#lease) times.push(this.#tenure.at);
     else if (this.#state.is === 'held') times.push(this.#until === null ? null : wall(this.#until));
-    else if (this.#state.is === 'down') times.push(this.#outcomes.settler.stuck ? null : this.#probeAt);
-    else if (this.#flow.starved) {
-      const ready = this.#lease.nextReady();
-      times.push(this.#aside.next, ready === null ? null : Math.min(wall(ready), mono + LONGEST_INTERVAL));
-    }
-    let next: number | null = null;
-    for (const time of times) if (time !== null && (next === null || time < next)) next = time;
-    return next;
-  }
-
-  #disarm(): void {
-    this.#timer?.handle.cancel();
-    this.#timer = null;
+    else if (this.#state.is === 'down') {
+      if (!settler.stuck && !this.#prober.busy) times.push(this.#prober.at ?? ready());
+    } else if (this.#flow.starved) times.push(this.#aside.next, ready());
+    this.#alarm.by(times);
   }
 }
+
+const onlyFellow = (line: Line): string => `the best host does not answer; ${line.host} takes mail meanwhile`;

@@ -52,7 +52,8 @@ export class Keepers implements KeepersView {
   readonly #options: KeepersOptions;
   readonly #ctx: KeeperContext;
   readonly #keepers = new Map<QueueName, Keeper>();
-  readonly #leaving = new Set<Promise<void>>();
+  /** Keepers that end, while their lines do. */
+  readonly #leaving = new Map<Keeper, Promise<void>>();
   #jumps = 0;
   #beat: Timer | null = null;
   #sweptAt = 0;
@@ -86,6 +87,8 @@ export class Keepers implements KeepersView {
     const queues = [...spool.queues()].map((q) => q.queue);
     const spread = Math.min(SPREAD_MOST, Math.max(SPREAD_LEAST, queues.length * SPREAD_EACH));
     for (const queue of queues) this.#keep(queue, random() * spread);
+    // Shown as held, though there is no mail for them yet.
+    for (const [queue] of this.#ctx.held.entries()) this.#keep(queue, null);
     this.#sweptAt = clock.monotonic();
     this.#tick();
   }
@@ -95,12 +98,11 @@ export class Keepers implements KeepersView {
     this.#over = true;
     this.#unsubscribe?.();
     this.#beat?.cancel();
-    const all = [...this.#keepers.values()];
-    const stopped = Promise.all([...all.map((k) => k.stop()), ...this.#leaving]);
+    for (const keeper of [...this.#keepers.values()]) this.#drop(keeper);
     const deadline = this.#ctx.clock.after(ms, () => {
-      for (const keeper of all) keeper.cut();
+      for (const keeper of this.#leaving.keys()) keeper.cut();
     });
-    await stopped;
+    await Promise.all(this.#leaving.values());
     deadline.cancel();
     this.#ctx.patience.beat();
   }
@@ -139,6 +141,7 @@ export class Keepers implements KeepersView {
 
   async release(queue: QueueName): Promise<void> {
     this.#ctx.log.info('queue released', { queue });
+    this.#ctx.held.delete(queue);
     this.#keepers.get(queue)?.release();
   }
 
@@ -175,8 +178,10 @@ export class Keepers implements KeepersView {
   #drop(keeper: Keeper): void {
     if (this.#keepers.get(keeper.queue) !== keeper) return;
     this.#keepers.delete(keeper.queue);
-    const leaving = keeper.stop().finally(() => this.#leaving.delete(leaving));
-    this.#leaving.add(leaving);
+    this.#leaving.set(
+      keeper,
+      keeper.stop().finally(() => this.#leaving.delete(keeper)),
+    );
   }
 
   #tick(): void {

@@ -28,7 +28,7 @@ export interface Met {
 
 export class Outcomes {
   readonly settler: Settler;
-  readonly wary: Wary;
+  readonly wary = new Wary();
   readonly #ctx: KeeperContext;
   readonly #log: Log;
   readonly #policy: () => QueuePolicy;
@@ -43,7 +43,6 @@ export class Outcomes {
     this.#log = ctx.log.child({ queue });
     this.#policy = policy;
     this.settler = new Settler(ctx.clock, this.#log, changed);
-    this.wary = new Wary(policy().wary);
     this.#greylist = new Greylist(ctx.clock);
     this.#conclude = new Conclude({ ...ctx, log: this.#log });
   }
@@ -94,14 +93,19 @@ export class Outcomes {
     return true;
   }
 
+  /** The content could not be opened: the mail is put off, and somebody has to know. */
+  unreadable({ mail, id: entry }: Entry, why: string): void {
+    this.#log.error('content cannot be read', { mail, entry, why });
+  }
+
   /** Its time is over and the site was tried since. Resolves once durable. */
   async expire(entry: Entry, lease: Lease, why: string): Promise<void> {
     await this.#settle(entry, lease, await this.#conclude.expired(entry, lease, why));
   }
 
-  /** It has reached an age at which its sender may be told. Resolves once durable. */
-  async warn(entry: Entry, lease: Lease, why: string): Promise<void> {
-    await this.#settle(entry, lease, await this.#conclude.late(entry, lease, this.#policy(), why));
+  /** It has reached `warned` ages at which its sender may be told. Resolves once durable. */
+  async warn(entry: Entry, lease: Lease, why: string, warned: number): Promise<void> {
+    await this.#settle(entry, lease, await this.#conclude.late(entry, lease, this.#policy(), why, warned));
   }
 
   /** What the answer says of the site. True: it shows for the first time how long it greylists. */

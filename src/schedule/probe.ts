@@ -25,7 +25,7 @@ export type ProbeResult =
   /** Only a host that is not the best answers. */
   | { readonly kind: 'fellow'; readonly line: Line; readonly turn: Turn }
   /** It answers, but nothing that counts. */
-  | { readonly kind: 'unmoved'; readonly reason: string; readonly host: string };
+  | { readonly kind: 'unmoved'; readonly reason: string; readonly host: string | null };
 
 export interface ProbeParts {
   readonly ctx: KeeperContext;
@@ -38,7 +38,6 @@ export interface ProbeParts {
   readonly puttingOff: boolean;
   /** A fellow secondary takes the mail meanwhile. */
   readonly fellow: boolean;
-  unreadable(entry: Entry, why: string): void;
 }
 
 const MOST_REFUSED = 10;
@@ -103,8 +102,7 @@ async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Pr
   let firstTries = 0;
   while (entry) {
     const flight = takeOff(entry, p.lease, p.ctx.clock);
-    const tried = entry;
-    const given = await line.give(parcelOf(flight, (why) => p.unreadable(tried, why)));
+    const given = await line.give(parcelOf(flight, (why) => p.outcomes.unreadable(flight.entry, why)));
     if (given.kind === 'broken') {
       if (!p.outcomes.broken(flight, given) && !p.aside.take(entry)) giveBack(p, entry);
       return { kind: 'trouble', trouble: given.trouble, alive: given.alive };

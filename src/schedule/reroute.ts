@@ -86,14 +86,13 @@ async function follow(spool: Spool, entry: Entry, after: SiteDirectory): Promise
   // Parts go as entries of their own. What stays under this id is the part without a site, if there is
   // one; else the part of this queue; else the last.
   const whole = lost ? null : groups.has(entry.queue) ? entry.queue : [...groups.keys()].at(-1);
-  if (removed && groups.size > 1) await spool.operate([entry.id], { kind: 'release' });
   for (const [to, recipients] of groups) {
     if (to !== null && to !== whole) await spool.move(entry.id, to, recipients);
   }
-  if (lost) await hold(spool, { ...entry, ...(removed ? { hold: undefined } : {}) });
+  if (lost) await hold(spool, entry);
+  // A move to a site takes the mark `site removed` off.
   else if (whole && whole !== entry.queue) await spool.move(entry.id, whole);
-  // Released where it is going: released where it was, it would be handed over there.
-  if (removed && groups.size === 1) await spool.operate([entry.id], { kind: 'release' });
+  else if (removed) await spool.operate([entry.id], { kind: 'release' });
   return 'moved';
 }
 

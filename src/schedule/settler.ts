@@ -8,7 +8,7 @@
  */
 import { type Clock, MINUTE, SECOND } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Lease, Settlement } from '../spool/port.ts';
+import type { EntryId, Lease, Settlement } from '../spool/port.ts';
 
 interface Waiting {
   readonly lease: Lease;
@@ -24,6 +24,7 @@ export class Settler {
   readonly #log: Log;
   readonly #changed: () => void;
   #waiting: Waiting[] = [];
+  readonly #ids = new Set<EntryId>();
   #busy = false;
   #failures = 0;
   #retryAt: number | null = null;
@@ -40,6 +41,11 @@ export class Settler {
     return this.#waiting.length;
   }
 
+  /** Has this entry an outcome that is not durable yet? */
+  has(id: EntryId): boolean {
+    return this.#ids.has(id);
+  }
+
   get stuck(): boolean {
     return this.#failures > 0;
   }
@@ -52,6 +58,7 @@ export class Settler {
   /** `done(true)` once durable; `done(false)` if the lease was lost and with it the right to settle. */
   add(lease: Lease, settlement: Settlement, done: (durable: boolean) => void): void {
     this.#waiting.push({ lease, settlement, done });
+    this.#ids.add(settlement.id);
     if (this.#busy || this.stuck) return;
     this.#busy = true;
     // What else arrives in this turn of the loop goes along.
@@ -87,7 +94,10 @@ export class Settler {
       }
       this.#failures = 0;
       this.#waiting.splice(0, batch.length);
-      for (const w of batch) w.done(durable);
+      for (const w of batch) {
+        this.#ids.delete(w.settlement.id);
+        w.done(durable);
+      }
     }
     this.#busy = false;
     this.#changed();

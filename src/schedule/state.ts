@@ -10,6 +10,7 @@
  *          ◀── draining;  up ──▶ draining when an operator flushes
  */
 import type { Clock, Instant } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { KeeperState } from './view.ts';
 
 export const STATES: readonly KeeperState[] = ['up', 'down', 'draining', 'held'];
@@ -24,18 +25,16 @@ const NEXT: Readonly<Record<KeeperState, readonly KeeperState[]>> = {
 
 export const mayMove = (from: KeeperState, to: KeeperState): boolean => NEXT[from].includes(to);
 
-export type Moved = (to: KeeperState, from: KeeperState, reason: string | null) => void;
-
 export class QueueState {
   readonly #clock: Clock;
-  readonly #moved: Moved;
+  readonly #log: Log;
   #state: KeeperState;
   #reason: string | null;
   #since: Instant;
 
-  constructor(clock: Clock, first: KeeperState, reason: string | null, moved: Moved) {
+  constructor(clock: Clock, log: Log, first: KeeperState, reason: string | null) {
     this.#clock = clock;
-    this.#moved = moved;
+    this.#log = log;
     this.#state = first;
     this.#reason = reason;
     this.#since = clock.now();
@@ -60,7 +59,9 @@ export class QueueState {
     this.#state = next;
     this.#reason = reason;
     this.#since = this.#clock.now();
-    this.#moved(next, from, reason);
+    const fields = { from, to: next, ...(reason === null ? {} : { why: reason }) };
+    if (next === 'down') this.#log.warn('queue state', fields);
+    else this.#log.info('queue state', fields);
   }
 
   /** Still the same state, for another reason. */

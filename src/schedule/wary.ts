@@ -14,13 +14,9 @@ const ENOUGH = 5;
 const OUTNUMBER = 3;
 
 export class Wary {
-  #on: boolean;
+  #on = false;
   /** The last final answers since the last change; true is an acceptance. */
   #last: boolean[] = [];
-
-  constructor(on: boolean) {
-    this.#on = on;
-  }
 
   get on(): boolean {
     return this.#on;

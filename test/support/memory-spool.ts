@@ -153,8 +153,11 @@ export class MemorySpool implements Spool {
   async move(id: EntryId, to: QueueName, recipients?: readonly number[]): Promise<void> {
     const e = this.entries.get(id);
     if (!e) return;
-    if (!recipients) e.queue = to;
-    else {
+    if (!recipients) {
+      e.queue = to;
+      e.nextTry = 0;
+      if (e.hold?.kind === 'site removed') delete e.hold;
+    } else {
       const part = <T>(all: readonly T[], inside: boolean) =>
         all.filter((_, i) => recipients.includes(i) === inside);
       const split = (inside: boolean) => ({
@@ -162,7 +165,7 @@ export class MemorySpool implements Spool {
         recipients: part(e.recipients, inside),
       });
       const born = `${e.mail}.${++this.#serial}`;
-      this.entries.set(born, { ...e, ...split(true), id: born, queue: to, out: false });
+      this.entries.set(born, { ...e, ...split(true), id: born, queue: to, hold: undefined, out: false });
       Object.assign(e, split(false));
     }
     this.arrival(to);
@@ -272,7 +275,11 @@ class MemoryLease implements Lease {
 
   async settle(settlements: readonly Settlement[]): Promise<void> {
     if (this.killed) return;
-    if (this.#spool.broken) throw new Error('disk on fire');
+    if (this.#spool.broken) {
+      // As the log store does.
+      this.giveBack(settlements.map((s) => s.id));
+      throw new Error('disk on fire');
+    }
     for (const s of settlements) this.#spool.apply(s, this.lost.aborted);
   }
 

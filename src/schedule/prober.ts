@@ -1,0 +1,142 @@
+/**
+ * When a site that is down is probed (`probe.ts` is one probe): once per interval, growing; at once
+ * when somebody has seen it alive; not at all while there is no mail to try it with.
+ */
+import { type Instant, SECOND } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Handover } from '../handover/port.ts';
+import type { Lease } from '../spool/port.ts';
+import type { Aside } from './aside.ts';
+import type { KeeperContext } from './context.ts';
+import { probeInterval } from './intervals.ts';
+import type { Outcomes } from './outcomes.ts';
+import { type ProbeResult, probe } from './probe.ts';
+
+export interface ProberParts {
+  readonly ctx: KeeperContext;
+  readonly log: Log;
+  readonly outcomes: Outcomes;
+  readonly aside: Aside;
+  handover(): Handover;
+  /** Longest interval. */
+  cap(): number;
+  /** A fellow secondary takes mail meanwhile. */
+  fellow(): boolean;
+  /** `begun`: when, by the wall clock. */
+  probed(result: ProbeResult, begun: Instant, lease: Lease): void;
+}
+
+/** Between two probes, even when the first took longer than the interval. */
+const LEAST_PAUSE = 2 * SECOND;
+/** Signs of life may come often, and from many. */
+const SIGN_PAUSE = 5 * SECOND;
+
+export class Prober {
+  readonly #p: ProberParts;
+  #at: number | null = null;
+  #last = Number.NEGATIVE_INFINITY;
+  /** In vain, since the last answer. */
+  #failed = 0;
+  #under: AbortController | null = null;
+  /** A sign of life came while a probe was on its way. */
+  #asked = false;
+
+  constructor(parts: ProberParts) {
+    this.#p = parts;
+  }
+
+  /** When the next one is due, by the monotonic clock; null: none is. */
+  get at(): number | null {
+    return this.#at;
+  }
+
+  get busy(): boolean {
+    return this.#under !== null;
+  }
+
+  /** The first of a start. */
+  first(ms: number): void {
+    this.#at = this.#p.ctx.clock.monotonic() + ms;
+  }
+
+  /** The site has just been met dead, which is as good as a probe. */
+  down(): void {
+    this.#last = this.#p.ctx.clock.monotonic();
+    this.#at = this.#last + this.#interval();
+  }
+
+  /** A probe was in vain. */
+  again(): void {
+    this.#failed++;
+    const now = this.#p.ctx.clock.monotonic();
+    this.#at = this.#asked ? now : Math.max(this.#last + this.#interval(), now + LEAST_PAUSE);
+    this.#asked = false;
+  }
+
+  /** A mail had its answer: the next interval begins small. */
+  answered(): void {
+    this.#failed = 0;
+  }
+
+  /** There is mail to probe with. */
+  arrived(): void {
+    if (this.#at !== null || this.busy) return;
+    this.#at = Math.max(this.#p.ctx.clock.monotonic(), this.#last + this.#interval());
+  }
+
+  /** Somebody has seen it alive. `now`: he is to be trusted with a connection of his own. */
+  soon(now: boolean): void {
+    this.#failed = 0;
+    if (this.busy) {
+      this.#asked = true;
+      return;
+    }
+    const at = Math.max(this.#p.ctx.clock.monotonic(), now ? 0 : this.#last + SIGN_PAUSE);
+    this.#at = this.#at === null ? at : Math.min(this.#at, at);
+  }
+
+  /** No more: it is up, held or over. */
+  end(): void {
+    this.#at = null;
+    this.#under?.abort();
+  }
+
+  /** Probes if it is time. */
+  turn(lease: Lease): void {
+    if (this.#at === null || this.busy || this.#p.ctx.clock.monotonic() < this.#at) return;
+    void this.#probe(lease, new AbortController());
+  }
+
+  async #probe(lease: Lease, abort: AbortController): Promise<void> {
+    const { ctx, log, outcomes, aside } = this.#p;
+    const begun = ctx.clock.now();
+    this.#last = ctx.clock.monotonic();
+    this.#at = null;
+    this.#under = abort;
+    let result: ProbeResult;
+    try {
+      result = await probe({
+        ctx,
+        lease,
+        handover: this.#p.handover(),
+        outcomes,
+        aside,
+        signal: abort.signal,
+        puttingOff: outcomes.puttingOff,
+        fellow: this.#p.fellow(),
+      });
+    } catch (error) {
+      log.error('queue could not be read', { why: String(error) });
+      result = { kind: 'unmoved', reason: 'our own spool fails', host: null };
+    }
+    this.#under = null;
+    // Given up by ourselves: that says nothing of the site.
+    if (abort.signal.aborted && result.kind !== 'life' && result.kind !== 'fellow')
+      result = { kind: 'nothing' };
+    this.#p.probed(result, begun, lease);
+  }
+
+  #interval(): number {
+    return probeInterval(this.#failed, this.#p.cap(), this.#p.ctx.random);
+  }
+}
