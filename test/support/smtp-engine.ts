@@ -53,6 +53,7 @@ export class LoopbackEngine {
       server: createSmtpServer(() => next.options),
       connections: 100,
       perClient: 100,
+      isPeer: () => false,
       clock,
       log: silent,
     });

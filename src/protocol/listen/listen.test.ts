@@ -127,6 +127,7 @@ describe('listeners', () => {
       server: createSmtpServer(() => engineOptions(new TestSession())),
       connections: 1,
       perClient: 1,
+      isPeer: () => false,
       clock: new SystemClock(),
       log: silent,
     });
