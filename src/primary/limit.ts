@@ -1,55 +1,49 @@
 /**
  * One limit of connections for each site, whoever wants them. Those who have to wait get their turn in
- * order, or give up with their signal.
+ * order, or give up with their signal. A place that becomes free is handed on, never put up for grabs.
  */
 export class Limit {
   readonly #used = new Map<string, number>();
-  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #waiting = new Map<string, Set<() => void>>();
 
   /** Null: given up. Otherwise to be called once, when the connection is gone. */
   async acquire(key: string, most: number, signal: AbortSignal): Promise<(() => void) | null> {
-    while (!signal.aborted) {
-      const used = this.#used.get(key) ?? 0;
-      if (used < most) {
-        this.#used.set(key, used + 1);
-        return this.#releaser(key);
-      }
-      await this.#turn(key, signal);
-    }
-    // A turn that came together with the signal goes to the next one.
-    this.#wake(key);
-    return null;
-  }
-
-  #turn(key: string, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const waiting = this.#waiting.get(key) ?? [];
-      this.#waiting.set(key, waiting);
-      const go = () => {
-        signal.removeEventListener('abort', go);
-        const at = waiting.indexOf(go);
-        if (at >= 0) waiting.splice(at, 1);
-        if (waiting.length === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key);
-        resolve();
-      };
-      waiting.push(go);
-      signal.addEventListener('abort', go, { once: true });
-    });
-  }
-
-  #releaser(key: string): () => void {
+    const used = this.#used.get(key) ?? 0;
+    if (used < most) this.#used.set(key, used + 1);
+    else if (!(await this.#turn(key, signal))) return null;
     let held = true;
     return () => {
-      if (!held) return;
+      if (held) this.#release(key);
       held = false;
-      const used = (this.#used.get(key) ?? 1) - 1;
-      if (used > 0) this.#used.set(key, used);
-      else this.#used.delete(key);
-      this.#wake(key);
     };
   }
 
-  #wake(key: string): void {
-    this.#waiting.get(key)?.[0]?.();
+  #turn(key: string, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(key) ?? new Set();
+      this.#waiting.set(key, waiting);
+      const end = (granted: boolean) => {
+        signal.removeEventListener('abort', giveUp);
+        waiting.delete(grant);
+        if (waiting.size === 0) this.#waiting.delete(key);
+        resolve(granted);
+      };
+      const grant = () => end(true);
+      const giveUp = () => end(false);
+      waiting.add(grant);
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
+  #release(key: string): void {
+    const [next] = this.#waiting.get(key) ?? [];
+    if (next) {
+      next();
+      return;
+    }
+    const used = (this.#used.get(key) ?? 1) - 1;
+    if (used > 0) this.#used.set(key, used);
+    else this.#used.delete(key);
   }
 }

@@ -21,7 +21,7 @@ export type FakeStation =
   | 'rset'
   | 'quit';
 
-/** A reply ("550 5.1.1 no", lines separated by \n), the connection closed, or silence for ever. */
+/** A reply ("550 5.1.1 no", lines separated by \n; with \r\n it is sent as it is), the connection closed, or silence for ever. */
 export type FakeAct = string | 'close' | 'hang';
 
 export interface FakeMail {
@@ -60,6 +60,8 @@ export class FakePrimary {
   readonly violations: string[] = [];
   connections = 0;
   port = 0;
+  /** Answers the TLS handshake with what is none. */
+  breakTls = false;
   /** Says 354 and reads nothing any more. */
   pauseAtData = false;
   /** Said when the first octets of a content came. */
@@ -312,6 +314,11 @@ class Dialog {
     const { tls } = this.#fake.options;
     if (!tls) return;
     this.#socket.removeAllListeners('data');
+    if (this.#fake.breakTls) {
+      this.#state = 'stuck';
+      this.#socket.once('data', () => this.#socket.end('this is no TLS\r\n'));
+      return;
+    }
     const secure = new TLSSocket(this.#socket, { isServer: true, secureContext: createSecureContext(tls) });
     this.#secure = true;
     this.#socket = secure;
@@ -346,6 +353,10 @@ class Dialog {
   }
 
   #say(text: string): void {
+    if (text.includes('\r')) {
+      this.#socket.write(`${text}\r\n`);
+      return;
+    }
     const lines = text.split('\n');
     const wire = lines.map((l, i) => (i < lines.length - 1 ? `${l.slice(0, 3)}-${l.slice(4)}` : l));
     this.#socket.write(`${wire.join('\r\n')}\r\n`);

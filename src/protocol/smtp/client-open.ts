@@ -172,7 +172,9 @@ class Opening {
     if (isLost(ready)) return failed('tls', ready);
     if (ready.code !== 220) return { ...failed('tls', ready), handshake: true };
     // Octets behind the 220 in clear would be taken for the server's words under TLS.
-    if (!this.#wire.handOver()) return { kind: 'failure', at: 'tls', text: 'more than a reply to STARTTLS' };
+    if (!this.#wire.handOver()) {
+      return { kind: 'failure', at: 'tls', text: 'more than a reply to STARTTLS', handshake: true };
+    }
     const secure = connectTls({
       socket: this.#wire.socket,
       ...(isIP(host) ? { host } : { host, servername: host }),

@@ -34,7 +34,7 @@ interface Expectation {
 /** What is gathered before the socket gets it. */
 const GATHER = 64 * 1024;
 /** What may wait in the socket before `drained` makes the writer wait. */
-export const HIGH_WATER = 256 * 1024;
+const HIGH_WATER = 256 * 1024;
 
 export class Wire {
   #socket: Socket;
