@@ -222,7 +222,7 @@ describe('servers', () => {
 
   test('all silent: failed after two rounds, and asked anew soon', async () => {
     const fake = await fakeDns(() => null);
-    assert.equal((await resolver(fake).mx('acme.test')).kind, 'failed');
+    assert.equal((await resolver(fake, 60).mx('acme.test')).kind, 'failed');
     assert.equal(fake.asked.length, 2);
     assert.equal(
       (await createResolver({ servers: [], clock: new SystemClock() }).mx('x.test')).kind,

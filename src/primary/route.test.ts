@@ -111,6 +111,12 @@ describe('when DNS fails', () => {
     assert.equal(got.known, null);
   });
 
+  test('last good exchangers whose addresses are fresh are not kept anew either', async () => {
+    const got = await route(dns([10, 'a.test']).fail(true, 'acme.test'), await known());
+    assert.equal(hosts(got), 'a.test*');
+    assert.ok(got.kind === 'route' && got.known === null);
+  });
+
   test('a last good address is used for a host whose address fails alone', async () => {
     const got = await route(dns([10, 'a.test']).fail(true, 'a.test'), await known());
     assert.ok(got.kind === 'route');

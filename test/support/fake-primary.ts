@@ -354,7 +354,7 @@ class Dialog {
 
   #say(text: string): void {
     if (text.includes('\r')) {
-      this.#socket.write(`${text}\r\n`);
+      this.#socket.write(text);
       return;
     }
     const lines = text.split('\n');

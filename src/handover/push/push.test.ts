@@ -334,6 +334,22 @@ describe('a line', () => {
     assert.equal(fake.commands.filter((c) => c.startsWith('MAIL')).length, before);
   });
 
+  test('after a trouble begins nothing more, though others are still to be answered', async () => {
+    const fake = await primary({
+      script: (s, arg) =>
+        s === 'rcpt' && arg.includes('<bad')
+          ? '554 5.7.1 Relay access denied'
+          : s === 'end'
+            ? 'hang'
+            : undefined,
+    });
+    const l = await line(push(fake).handover);
+    const first = l.give(parcel('bad@x'));
+    void l.give(parcel('slow@x'));
+    assert.equal(short(await first), 'refused: null');
+    assert.equal(short(await l.give(parcel())), 'refused: null');
+  });
+
   test('closed by the peer between two mails says so: it is no trouble of the site', async () => {
     const fake = await primary();
     const l = await line(push(fake).handover);

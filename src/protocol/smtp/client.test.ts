@@ -216,6 +216,25 @@ describe('BDAT', () => {
       assert.equal(fake.mails.length, 0);
     }
   });
+
+  test('what is beyond the announced size is not sent: it would be read as commands', async () => {
+    const { fake, client } = await dialog({ keywords: CHUNKING });
+    const t = await client.give({
+      envelope: envelope(),
+      open: async () => ({
+        size: 6,
+        async *chunks() {
+          yield Buffer.from('fine\r\n');
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          yield Buffer.from('NOOP\r\n');
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        },
+        async close() {},
+      }),
+    });
+    assert.equal(t.end, null);
+    assert.ok(!fake.commands.includes('NOOP'));
+  });
 });
 
 describe('content', () => {
@@ -300,6 +319,15 @@ describe('content', () => {
   });
 });
 
+test('a yes in the midst of content is no yes', async () => {
+  const { fake, client } = await dialog();
+  fake.earlyRefusal = '250 2.0.0 queued';
+  const chunk = Buffer.from(`${'y'.repeat(998)}\r\n`.repeat(256));
+  const t = await client.give(streamed(new Array(400).fill(chunk)).value);
+  assert.equal(t.end, null);
+  assert.ok(t.lost);
+});
+
 describe('parameters', () => {
   const more: Partial<Envelope> = { body: '8bitmime', ret: 'HDRS', envid: 'abc', smtputf8: true };
   const rich = envelope(['u@x.test'], more);
@@ -369,7 +397,7 @@ describe('the conversation', () => {
     assert.equal((await client.give(mail(text(1)))).lost?.lost, 'garbage');
     const two = await dialog({
       keywords: PLAIN,
-      script: (at) => (at === 'mail' ? '250 ok\r\n250 again' : undefined),
+      script: (at) => (at === 'mail' ? '250 ok\r\n250 again\r\n' : undefined),
     });
     assert.equal((await two.client.give(mail(text(1)))).lost?.lost, 'garbage');
     const flood = await dialog({ script: (at) => (at === 'mail' ? `250 ${'x'.repeat(9000)}` : undefined) });
