@@ -224,9 +224,7 @@ describe('BDAT', () => {
       open: async () => ({
         size: 6,
         async *chunks() {
-          yield Buffer.from('fine\r\n');
-          await new Promise((resolve) => setTimeout(resolve, 10));
-          yield Buffer.from('NOOP\r\n');
+          yield Buffer.from('fine\r\nNOOP\r\n');
           await new Promise((resolve) => setTimeout(resolve, 10));
         },
         async close() {},
