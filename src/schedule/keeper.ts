@@ -97,18 +97,16 @@ export class Keeper implements FlowEvents {
   }
 
   view(): KeeperView {
-    const { clock, spool } = this.#ctx;
     const { rate } = this.#meter;
-    const { count, held } = spool.summary(this.queue);
+    const { count, held } = this.#ctx.spool.summary(this.queue);
     const state = this.#state.is;
-    const probeAt = state === 'down' ? this.#prober.at : null;
     return {
       queue: this.queue,
       state,
       reason: this.#state.reason,
       since: this.#state.since,
       until: state === 'held' ? this.#until : null,
-      nextProbe: probeAt === null ? null : clock.now() + Math.max(0, probeAt - clock.monotonic()),
+      nextProbe: state === 'down' ? this.#prober.next : null,
       rate,
       estimate: state === 'draining' && rate > 0 ? ((count - held) / rate) * 1000 : null,
       connections: this.#flow.connections + (this.#prober.busy ? 1 : 0),
@@ -212,14 +210,13 @@ export class Keeper implements FlowEvents {
   // What the flow tells.
 
   answered(run: Run, flight: Flight, given: Answered): void {
-    const { best } = run.line;
-    const { learned } = this.#outcomes.answered(flight, given, best);
+    const { learned } = this.#outcomes.answered(flight, given, run.line.best);
     this.#meter.count();
-    if (!best) return;
+    if (!run.line.best) return;
     this.#prober.answered();
     const delivered = given.outcomes.some((o) => o.kind === 'delivered');
     this.#window.answered(delivered ? given.latency : null, this.#policy.connections);
-    if (learned) this.#hasten('a greylist lets mail pass');
+    if (learned) this.#hasten();
     if (this.#outcomes.puttingOff && this.#flowing) {
       const said = given.outcomes.find((o) => o.kind === 'deferred');
       this.#goDown(`puts off every mail: ${said ? said.reply.text.join(' ') : ''}`);
@@ -267,17 +264,14 @@ export class Keeper implements FlowEvents {
     this.#outcomes.lives();
     this.#flow.giveBack(this.#aside.pardon());
     this.#flow.open();
-    this.#hasten(reason);
+    this.#hasten();
   }
 
   /** Trouble has changed into life: all that was put off is tried now. */
-  #hasten(why: string): void {
-    this.#log.debug('deferred mail brought forward', { why });
+  #hasten(): void {
     this.#lease?.hasten(this.#ctx.clock.now());
     this.#flow.wake();
   }
-
-  // Probes.
 
   #probed(result: ProbeResult, begun: Instant, lease: Lease): void {
     const stale = this.#over || this.#state.is !== 'down' || lease.lost.aborted;
@@ -371,14 +365,12 @@ export class Keeper implements FlowEvents {
     this.#pump();
   }
 
-  // The one timer.
-
   #ring(): void {
     const { clock } = this.#ctx;
     const at = this.#lease?.nextReady() ?? null;
     if (at !== null) {
       // Further away than any interval: it was set by a clock that was wrong.
-      if (this.#flowing && at > clock.now() + LONGEST_INTERVAL) this.#hasten('the clock jumped back');
+      if (this.#flowing && at > clock.now() + LONGEST_INTERVAL) this.#hasten();
       else if (at <= clock.now()) this.#wake();
     }
     this.#pump();

@@ -50,6 +50,12 @@ export class Prober {
     return this.#at;
   }
 
+  /** The same by the wall clock, for people. */
+  get next(): Instant | null {
+    const { clock } = this.#p.ctx;
+    return this.#at === null ? null : clock.now() + Math.max(0, this.#at - clock.monotonic());
+  }
+
   get busy(): boolean {
     return this.#under !== null;
   }

@@ -158,15 +158,13 @@ export class MemorySpool implements Spool {
       e.nextTry = 0;
       if (e.hold?.kind === 'site removed') delete e.hold;
     } else {
-      const part = <T>(all: readonly T[], inside: boolean) =>
-        all.filter((_, i) => recipients.includes(i) === inside);
-      const split = (inside: boolean) => ({
-        envelope: { ...e.envelope, recipients: part(e.envelope.recipients, inside) },
-        recipients: part(e.recipients, inside),
-      });
+      const going = <T>(all: readonly T[]) => all.filter((_, i) => recipients.includes(i));
       const born = `${e.mail}.${++this.#serial}`;
-      this.entries.set(born, { ...e, ...split(true), id: born, queue: to, hold: undefined, out: false });
-      Object.assign(e, split(false));
+      const envelope = { ...e.envelope, recipients: going(e.envelope.recipients) };
+      const part = { envelope, recipients: going(e.recipients), id: born, queue: to, hold: undefined };
+      this.entries.set(born, { ...e, ...part, out: false });
+      // As in the log store: indices stay what they were.
+      e.recipients = e.recipients.map((r, i) => (recipients.includes(i) ? { ...r, state: 'moved' } : r));
     }
     this.arrival(to);
   }

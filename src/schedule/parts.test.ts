@@ -1,0 +1,424 @@
+/** The small machines that a keeper is made of, each alone. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { Journal } from '../../test/support/keepers-world.ts';
+import { SimClock } from '../../test/support/sim-clock.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../base/clock.ts';
+import { openKeyed } from '../base/keyed.ts';
+import { silent } from '../base/log.ts';
+import { Alarm } from './alarm.ts';
+import { Greylist } from './greylist.ts';
+import { LONGEST_INTERVAL, ownInterval, probeInterval, waryInterval } from './intervals.ts';
+import { Meter } from './meter.ts';
+import { type Heartbeat, Patience } from './patience.ts';
+import { mayMove, QueueState, STATES } from './state.ts';
+import { type Turn, Turns } from './turns.ts';
+import type { KeeperState } from './view.ts';
+import { Wary } from './wary.ts';
+import { Window } from './window.ts';
+
+describe('state', () => {
+  const allowed = new Set([
+    'up>down',
+    'up>draining',
+    'up>held',
+    'down>draining',
+    'down>held',
+    'draining>up',
+    'draining>down',
+    'draining>held',
+    'held>draining',
+  ]);
+
+  for (const from of STATES) {
+    for (const to of STATES) {
+      const legal = allowed.has(`${from}>${to}`);
+      test(`from ${from} to ${to}: ${legal ? 'moves and says so' : 'refused, and nothing is changed'}`, async () => {
+        const clock = new SimClock();
+        const log = new Journal();
+        const state = new QueueState(clock, log, from, 'before');
+        const { since } = state;
+        await clock.advance(SECOND);
+        assert.equal(mayMove(from, to), legal);
+        if (!legal) {
+          assert.throws(() => state.to(to));
+          assert.deepEqual([state.is, state.reason, state.since], [from, 'before', since]);
+          assert.equal(log.lines.length, 0);
+          return;
+        }
+        state.to(to, 'why');
+        assert.deepEqual([state.is, state.reason, state.since], [to, 'why', clock.now()]);
+        assert.deepEqual(log.of('queue state'), [{ from, to, why: 'why' }]);
+      });
+    }
+  }
+
+  test('every state can be left, and reached', () => {
+    for (const one of STATES) {
+      const others = STATES.filter((s: KeeperState) => s !== one);
+      assert.ok(others.some((s) => mayMove(one, s)));
+      assert.ok(others.some((s) => mayMove(s, one)));
+    }
+  });
+});
+
+describe('intervals', () => {
+  const random = fc.double({ min: 0, max: 0.999999, noNaN: true });
+
+  test('a probe waits 5 s at first and never longer than the cap, however many have failed', () => {
+    fc.assert(
+      fc.property(fc.nat(1e6), fc.integer({ min: 5 * SECOND, max: HOUR }), random, (failed, cap, r) => {
+        const interval = probeInterval(failed, cap, () => r);
+        assert.ok(interval > 0 && interval <= cap);
+        if (failed === 0) assert.ok(interval <= 5 * SECOND && interval >= 4 * SECOND);
+      }),
+    );
+  });
+
+  test("a mail's own clock: 5 min, 10 min, then at most 30 min; never less than was meant", () => {
+    fc.assert(
+      fc.property(fc.nat(1000), random, (attempts, r) => {
+        const interval = ownInterval(attempts, () => r);
+        assert.ok(interval >= 5 * MINUTE && interval <= 30 * MINUTE);
+        if (attempts === 0) assert.ok(interval < 6 * MINUTE);
+        if (attempts === 1) assert.ok(interval >= 10 * MINUTE && interval < 11 * MINUTE);
+        assert.ok(waryInterval(attempts > 0, () => r) <= LONGEST_INTERVAL);
+      }),
+    );
+  });
+});
+
+describe('slow start', () => {
+  const answer = (w: Window, mails: number, latency: number | null = 50, limit = 16) => {
+    for (let i = 0; i < mails; i++) w.answered(latency, limit);
+  };
+
+  test('begins at one and doubles after ten mails a connection, up to the limit', () => {
+    const w = new Window();
+    const seen: number[] = [];
+    for (let i = 0; i < 10 + 20 + 40 + 80 + 160; i++) {
+      w.answered(null, 16);
+      if (w.allowed !== seen.at(-1)) seen.push(w.allowed);
+    }
+    assert.deepEqual(seen, [1, 2, 4, 8, 16]);
+    answer(w, 9);
+    assert.equal(w.allowed, 16);
+  });
+
+  test('not one mail less', () => {
+    const w = new Window();
+    answer(w, 9);
+    assert.equal(w.allowed, 1);
+    answer(w, 1);
+    assert.equal(w.allowed, 2);
+    answer(w, 19);
+    assert.equal(w.allowed, 2);
+  });
+
+  test('halves, and not below one', () => {
+    const w = new Window();
+    answer(w, 70);
+    assert.equal(w.allowed, 8);
+    w.halve();
+    assert.equal(w.allowed, 4);
+    for (let i = 0; i < 9; i++) w.halve();
+    assert.equal(w.allowed, 1);
+  });
+
+  test('halves when answers become slow against the best seen', () => {
+    const w = new Window();
+    answer(w, 70, 50);
+    assert.equal(w.allowed, 8);
+    answer(w, 80, 3000);
+    assert.equal(w.allowed, 4);
+  });
+
+  test('a site that was always slow is not held down', () => {
+    const w = new Window();
+    answer(w, 150, 5000);
+    assert.equal(w.allowed, 16);
+  });
+
+  test('refusals say nothing of its pace', () => {
+    const w = new Window();
+    answer(w, 30, null);
+    answer(w, 120, 4000);
+    assert.equal(w.allowed, 16);
+  });
+
+  test('follows a limit that was lowered', () => {
+    const w = new Window();
+    answer(w, 150);
+    assert.equal(w.allowed, 16);
+    answer(w, 160, 50, 2);
+    assert.equal(w.allowed, 2);
+  });
+});
+
+describe('wary', () => {
+  const feed = (w: Wary, answers: string) => [...answers].map((a) => w.answer(a === 'y')).some(Boolean);
+
+  test('on at a return from down; off when acceptances clearly outnumber refusals', () => {
+    const w = new Wary();
+    w.begin();
+    feed(w, 'yyyy');
+    assert.equal(w.on, true);
+    feed(w, 'y');
+    assert.equal(w.on, false);
+  });
+
+  test('stays on while refusals are more than a few among the acceptances', () => {
+    const w = new Wary();
+    w.begin();
+    feed(w, 'ynynynynynyn');
+    assert.equal(w.on, true);
+    feed(w, 'yyyyyyyyyyyyy');
+    assert.equal(w.on, false);
+  });
+
+  test('on when refusals reach half of the last twenty with at least five', () => {
+    const w = new Wary();
+    feed(w, 'nnnn');
+    assert.equal(w.on, false, 'four refusals are four refusals');
+    feed(w, 'n');
+    assert.equal(w.on, true);
+  });
+
+  test('the usual share of refusals does not turn it on', () => {
+    const w = new Wary();
+    for (let i = 0; i < 20; i++) feed(w, 'yyynyn');
+    assert.equal(w.on, false);
+  });
+
+  test('old answers are forgotten', () => {
+    const w = new Wary();
+    feed(w, 'y'.repeat(200));
+    feed(w, 'n'.repeat(10));
+    assert.equal(w.on, true);
+  });
+
+  test('only refusals turn it on, only acceptances turn it off, and five of them always do', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { maxLength: 200 }), (answers) => {
+        const w = new Wary();
+        for (const accepted of answers) {
+          const before = w.on;
+          const changed = w.answer(accepted);
+          assert.equal(changed, w.on !== before);
+          if (changed) assert.equal(w.on, !accepted);
+        }
+        for (let i = 0; i < 20; i++) w.answer(true);
+        assert.equal(w.on, false);
+      }),
+    );
+  });
+});
+
+describe('turns', () => {
+  test('never more than the limit; who waits longest is next', () => {
+    const turns = new Turns(2);
+    const had: string[] = [];
+    const held: Turn[] = [];
+    const ask = (who: string) =>
+      turns.ask((turn) => {
+        had.push(who);
+        held.push(turn);
+      });
+    for (const who of ['a', 'b', 'c', 'd']) ask(who);
+    assert.deepEqual(had, ['a', 'b']);
+    assert.equal(turns.wanted, true);
+    held.shift()?.end();
+    assert.deepEqual(had, ['a', 'b', 'c']);
+    held.shift()?.end();
+    assert.deepEqual(had, ['a', 'b', 'c', 'd']);
+    assert.equal(turns.taken, 2);
+  });
+
+  test('a wish can be taken back, and a turn ends once', () => {
+    const turns = new Turns(1);
+    const held: Turn[] = [];
+    turns.ask((t) => held.push(t));
+    const withdraw = turns.ask((t) => held.push(t));
+    withdraw();
+    held[0]?.end();
+    held[0]?.end();
+    assert.equal(turns.taken, 0);
+    assert.equal(held.length, 1);
+  });
+
+  test('an idle connection is closed for the first who wants one', () => {
+    const turns = new Turns(1);
+    const held: Turn[] = [];
+    turns.ask((t) => held.push(t));
+    held[0]?.lend(() => held[0]?.end());
+    turns.ask((t) => held.push(t));
+    assert.equal(held.length, 2);
+  });
+
+  test('one that is used again is not closed', () => {
+    const turns = new Turns(1);
+    const held: Turn[] = [];
+    turns.ask((t) => held.push(t));
+    held[0]?.lend(() => assert.fail('reclaimed'));
+    held[0]?.use();
+    turns.ask((t) => held.push(t));
+    assert.equal(held.length, 1);
+  });
+
+  test('whatever is asked, ended, lent and withdrawn: the count is right', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5 }), fc.array(fc.nat(99), { maxLength: 100 }), (limit, acts) => {
+        const turns = new Turns(limit);
+        const live = new Set<Turn>();
+        let given = 0;
+        let asked = 0;
+        let withdrawn = 0;
+        const wishes: { had: boolean; withdraw: () => void }[] = [];
+        for (const act of acts) {
+          const [turn] = [...live].slice(act % Math.max(1, live.size));
+          if (act < 40) {
+            asked++;
+            const wish = { had: false, withdraw: () => {} };
+            wish.withdraw = turns.ask((t) => {
+              given++;
+              wish.had = true;
+              live.add(t);
+            });
+            wishes.push(wish);
+          } else if (act < 60 && turn) {
+            live.delete(turn);
+            turn.end();
+          } else if (act < 80 && turn) {
+            turn.lend(() => {
+              live.delete(turn);
+              turn.end();
+            });
+          } else {
+            const wish = wishes.find((w) => !w.had);
+            if (!wish) continue;
+            wish.had = true;
+            wish.withdraw();
+            withdrawn++;
+          }
+          assert.equal(turns.taken, live.size);
+          assert.ok(turns.taken <= limit);
+          assert.equal(turns.wanted, asked - withdrawn > given);
+          if (turns.wanted) assert.equal(turns.taken, limit);
+        }
+      }),
+    );
+  });
+});
+
+describe('patience', () => {
+  const table = () => openKeyed(':memory:').table<Heartbeat>('t');
+
+  test('a first start waits, and then no more', async () => {
+    const clock = new SimClock();
+    const patience = new Patience(clock, table(), silent);
+    assert.equal(patience.over, false);
+    await clock.advance(DAY);
+    assert.equal(patience.over, true);
+  });
+
+  test('a short stop changes nothing, even in the middle of the waiting', async () => {
+    const clock = new SimClock();
+    const kept = table();
+    const first = new Patience(clock, kept, silent);
+    await clock.advance(20 * HOUR);
+    first.beat();
+    await clock.advance(30 * MINUTE);
+    const second = new Patience(clock, kept, silent);
+    await clock.advance(3 * HOUR);
+    assert.equal(second.over, false);
+    await clock.advance(2 * HOUR);
+    assert.equal(second.over, true);
+  });
+
+  for (const jump of [30 * DAY, -30 * DAY]) {
+    test(`a jump of ${jump / DAY} days is seen at once, and waited for`, async () => {
+      const clock = new SimClock();
+      const patience = new Patience(clock, table(), silent);
+      await clock.advance(2 * DAY);
+      assert.equal(patience.over, true);
+      clock.jump(jump);
+      assert.equal(patience.over, false);
+      assert.equal(patience.jumps, 1);
+      await clock.advance(23 * HOUR);
+      assert.equal(patience.over, false);
+      await clock.advance(2 * HOUR);
+      assert.equal(patience.over, true);
+    });
+
+    test(`so is one of ${jump / DAY} days while we were off`, async () => {
+      const clock = new SimClock();
+      const kept = table();
+      const first = new Patience(clock, kept, silent);
+      await clock.advance(2 * DAY);
+      first.beat();
+      clock.jump(jump);
+      assert.equal(new Patience(clock, kept, silent).over, false);
+    });
+  }
+
+  test('small corrections are none', async () => {
+    const clock = new SimClock();
+    const patience = new Patience(clock, table(), silent);
+    await clock.advance(2 * DAY);
+    for (let i = 0; i < 100; i++) {
+      clock.jump(MINUTE);
+      assert.equal(patience.over, true);
+    }
+  });
+});
+
+describe('greylist', () => {
+  test('the shortest wait that sufficed is remembered for a day', async () => {
+    const clock = new SimClock();
+    const greylist = new Greylist(clock);
+    const since = clock.now();
+    await clock.advance(10 * MINUTE);
+    assert.equal(greylist.passes(clock.now()), null);
+    assert.equal(greylist.accepted(since), true);
+    assert.equal(greylist.accepted(since - HOUR), false);
+    assert.equal(greylist.delay, 10 * MINUTE);
+    const at = greylist.passes(clock.now()) ?? 0;
+    assert.ok(at >= clock.now() + 10 * MINUTE && at <= clock.now() + 11 * MINUTE);
+    assert.equal(greylist.passes(since - HOUR), null, 'that one should have passed: nothing is known of it');
+    await clock.advance(DAY);
+    assert.equal(greylist.delay, null);
+  });
+});
+
+test('the meter tells mails a second, soon after the first and a while after the last', async () => {
+  const clock = new SimClock();
+  const meter = new Meter(clock);
+  await clock.advance(HOUR);
+  for (let i = 0; i < 50; i++) {
+    meter.count();
+    await clock.advance(100);
+  }
+  assert.ok(Math.abs(meter.rate - 10) < 1.5, `${meter.rate}`);
+  for (let i = 0; i < 300; i++) {
+    meter.count();
+    await clock.advance(100);
+  }
+  assert.ok(Math.abs(meter.rate - 10) < 1.5, `${meter.rate}`);
+  await clock.advance(MINUTE);
+  assert.equal(meter.rate, 0);
+});
+
+test('the alarm has one timer, and rings by the earliest time that was set', async () => {
+  const clock = new SimClock();
+  const rung: number[] = [];
+  const alarm = new Alarm(clock, () => rung.push(clock.monotonic()));
+  alarm.by([null, 500, 900]);
+  alarm.by([200]);
+  alarm.by([700]);
+  alarm.by([null]);
+  assert.equal(clock.armed, 1);
+  await clock.advance(1000);
+  assert.deepEqual(rung, [200]);
+  assert.equal(clock.armed, 0);
+});
