@@ -12,6 +12,7 @@ import { describe } from '../mail/reply.ts';
 import type { Entry, Lease } from '../spool/port.ts';
 import type { Aside } from './aside.ts';
 import type { KeeperContext } from './context.ts';
+import type { Answer } from './judge.ts';
 import type { Outcomes } from './outcomes.ts';
 import { parcelOf, takeOff } from './run.ts';
 import type { Turn } from './turns.ts';
@@ -24,8 +25,13 @@ export type ProbeResult =
   | { readonly kind: 'life'; readonly line: Line; readonly turn: Turn; readonly answered: number }
   /** Only a host that is not the best answers. */
   | { readonly kind: 'fellow'; readonly line: Line; readonly turn: Turn }
-  /** It answers, but nothing that counts. */
-  | { readonly kind: 'unmoved'; readonly reason: string; readonly host: string | null };
+  /** It answers, but nothing that counts. `refused`: by a refusal. */
+  | {
+      readonly kind: 'unmoved';
+      readonly reason: string;
+      readonly refused: boolean;
+      readonly host: string | null;
+    };
 
 export interface ProbeParts {
   readonly ctx: KeeperContext;
@@ -36,8 +42,8 @@ export interface ProbeParts {
   readonly signal: AbortSignal;
   /** It was put down because it put off everything. */
   readonly puttingOff: boolean;
-  /** A fellow secondary takes the mail meanwhile. */
-  readonly fellow: boolean;
+  /** If nothing is ready, may what waits be brought forward? */
+  readonly mayHasten: boolean;
 }
 
 const MOST_REFUSED = 10;
@@ -72,13 +78,12 @@ function turnOf(p: ProbeParts): Promise<Turn> {
 
 /**
  * The oldest that is ready; else one that would have to wait; else one that stood aside. All that wait
- * are brought forward then, as a sign of life will do anyway; but not past a fellow secondary, which
- * would be offered them at each probe.
+ * are brought forward then, as a sign of life will do anyway.
  */
-async function candidate({ ctx, lease, aside, fellow }: ProbeParts): Promise<Entry | null> {
+async function candidate({ ctx, lease, aside, mayHasten }: ProbeParts): Promise<Entry | null> {
   const now = ctx.clock.now();
   const [ready] = await lease.ready(now, 1);
-  if (ready || fellow) return ready ?? null;
+  if (ready || !mayHasten) return ready ?? null;
   lease.hasten(now);
   const [early] = await lease.ready(now, 1);
   return early ?? aside.takeBack();
@@ -95,7 +100,8 @@ function giveBack({ lease }: ProbeParts, entry: Entry): void {
 
 async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Promise<ProbeResult> {
   const begun = p.ctx.clock.monotonic();
-  let reason = '';
+  let last: Answer = 'refused';
+  let said = '';
   let answered = 0;
   let entry: Entry | null = first;
   let refused = 0;
@@ -113,13 +119,16 @@ async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Pr
     if (answer === 'accepted' || (answer === 'deferred' && !p.puttingOff)) {
       return { kind: 'life', line, turn, answered };
     }
-    const said = given.outcomes.find((o) => o.kind === (answer === 'refused' ? 'failed' : 'deferred'));
-    reason = `${answer === 'refused' ? 'refuses mail' : 'puts off mail'}: ${said ? describe(said.reply) : ''}`;
+    last = answer;
+    const outcome = given.outcomes.find((o) => o.kind === (answer === 'refused' ? 'failed' : 'deferred'));
+    said = outcome ? describe(outcome.reply) : '';
     const late = p.signal.aborted || p.ctx.clock.monotonic() - begun >= LONGEST;
     if (late) break;
     if (answer === 'refused' && ++refused < MOST_REFUSED) entry = await fresh(p);
     else if (p.puttingOff && firstTries++ < MOST_FIRST_TRIES) entry = await fresh(p);
     else entry = null;
   }
-  return { kind: 'unmoved', reason, host: line.host };
+  const isRefused = last === 'refused';
+  const reason = `${isRefused ? 'refuses mail' : 'puts off mail'}: ${said}`;
+  return { kind: 'unmoved', reason, refused: isRefused, host: line.host };
 }

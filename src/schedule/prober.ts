@@ -2,7 +2,7 @@
  * When a site that is down is probed (`probe.ts` is one probe): once per interval, growing; at once
  * when somebody has seen it alive; not at all while there is no mail to try it with.
  */
-import { type Instant, SECOND } from '../base/clock.ts';
+import { type Instant, MINUTE, SECOND } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
 import type { Lease } from '../spool/port.ts';
@@ -30,11 +30,14 @@ export interface ProberParts {
 const LEAST_PAUSE = 2 * SECOND;
 /** Signs of life may come often, and from many. */
 const SIGN_PAUSE = 5 * SECOND;
+/** Refusals that are held back are not to be offered at each probe, only because nothing else is there. */
+const REFUSED_PAUSE = 10 * MINUTE;
 
 export class Prober {
   readonly #p: ProberParts;
   #at: number | null = null;
   #last = Number.NEGATIVE_INFINITY;
+  #hastenFrom = 0;
   /** In vain, since the last answer. */
   #failed = 0;
   #under: AbortController | null = null;
@@ -93,6 +96,7 @@ export class Prober {
   /** Somebody has seen it alive. `now`: he is to be trusted with a connection of his own. */
   soon(now: boolean): void {
     this.#failed = 0;
+    if (now) this.#hastenFrom = 0;
     if (this.busy) {
       this.#asked = true;
       return;
@@ -129,13 +133,15 @@ export class Prober {
         aside,
         signal: abort.signal,
         puttingOff: outcomes.puttingOff,
-        fellow: this.#p.fellow(),
+        // A fellow secondary would be offered all of it at each probe.
+        mayHasten: !this.#p.fellow() && this.#last >= this.#hastenFrom,
       });
     } catch (error) {
       log.error('queue could not be read', { why: String(error) });
-      result = { kind: 'unmoved', reason: 'our own spool fails', host: null };
+      result = { kind: 'unmoved', reason: 'our own spool fails', refused: false, host: null };
     }
     this.#under = null;
+    if (result.kind === 'unmoved' && result.refused) this.#hastenFrom = this.#last + REFUSED_PAUSE;
     // Given up by ourselves: that says nothing of the site.
     if (abort.signal.aborted && result.kind !== 'life' && result.kind !== 'fellow')
       result = { kind: 'nothing' };

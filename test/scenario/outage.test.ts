@@ -136,7 +136,7 @@ describe('a primary that comes back half-configured', () => {
     assert.equal(w.spool.entries.size, 200);
     assert.ok([...w.spool.entries.values()].every((e) => !e.hold));
     site.answer = () => OK;
-    await w.clock.advance(2 * MINUTE);
+    await w.clock.advance(11 * MINUTE);
     assert.equal(site.arrived.size, 200);
   });
 
