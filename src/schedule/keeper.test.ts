@@ -438,6 +438,28 @@ describe('faults of our own', () => {
     assert.equal(w.spool.entries.size, 0);
   });
 
+  test('an entry that a failed settle gave back is not handed over again', async () => {
+    const w = new World();
+    const site = w.site('acme', { connections: 1 });
+    w.spool.slow = true;
+    w.keepers.start();
+    const first = w.spool.put('acme');
+    site.answer = (_, { id }) => {
+      // New mail is being fetched while the outcome of the first fails to be stored.
+      if (id === first) {
+        w.spool.broken = true;
+        w.spool.put('acme');
+      }
+      return OK;
+    };
+    await w.clock.advance(SECOND);
+    w.spool.broken = false;
+    await w.clock.advance(MINUTE);
+    assert.equal(site.taken.length, 2);
+    assert.equal(site.arrived.size, 2);
+    assert.equal(w.spool.entries.size, 0);
+  });
+
   test('a lease that is lost is taken again; what was delivered counts', async () => {
     const w = new World();
     const site = w.site('acme');
@@ -478,6 +500,60 @@ describe('faults of our own', () => {
     await stopped;
     assert.equal(w.spool.entries.size, 1);
   });
+});
+
+test('a start is wary: what the first refusals are worth is not known yet', async () => {
+  const w = new World();
+  const site = w.site('acme');
+  site.answer = (address) => (address === 'user1@acme.example' ? OK : NO);
+  for (let i = 0; i < 3; i++) w.spool.put('acme');
+  w.keepers.start();
+  await w.clock.advance(MINUTE);
+  assert.equal(w.view('acme').state, 'up');
+  assert.equal(w.view('acme').wary, true);
+  assert.deepEqual(
+    [...w.spool.entries.values()].map((e) => e.hold),
+    [undefined, undefined],
+  );
+});
+
+test('a queue that was always up believes a refusal', async () => {
+  const w = new World();
+  const site = w.site('acme');
+  site.answer = () => NO;
+  w.keepers.start();
+  const id = w.spool.put('acme');
+  await w.clock.advance(MINUTE);
+  assert.equal(w.spool.entries.get(id)?.hold?.kind, 'undeliverable');
+});
+
+test('a long queue gives up its turn after about ten mails, when others wait', async () => {
+  const w = new World();
+  const sites = Array.from({ length: 4 }, (_, i) => w.site(`s${i}`));
+  w.restart(1);
+  for (let i = 0; i < 1000; i++) w.spool.put('s0');
+  await w.clock.advance(SECOND);
+  for (let q = 1; q < 4; q++) for (let i = 0; i < 100; i++) w.spool.put(`s${q}`);
+  await w.clock.advance(4 * SECOND);
+  for (const s of sites) assert.ok(s.taken.length >= 30, `${s.taken.length}`);
+});
+
+test('first tries with a probe end with the interval, however slow the site is', async () => {
+  const w = new World();
+  const site = w.site('acme');
+  site.answer = () => LATER;
+  w.keepers.start();
+  for (let i = 0; i < 30; i++) w.spool.put('acme');
+  await w.clock.advance(30 * MINUTE);
+  assert.equal(w.view('acme').state, 'down');
+  site.latency = 3 * SECOND;
+  for (let i = 0; i < 100; i++) w.spool.put('acme');
+  let open = 0;
+  for (let i = 0; i < 120; i++) {
+    await w.clock.advance(SECOND);
+    open += site.lines.size;
+  }
+  assert.ok(open > 20 && open < 80, `${open} of 120 seconds`);
 });
 
 test('the operator queue and queues without a way are left alone', async () => {

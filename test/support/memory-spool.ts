@@ -34,6 +34,8 @@ export class MemorySpool implements Spool {
   readonly notices: { content: string; entry: NewEntry }[] = [];
   /** Settlements, in order. */
   readonly settled: Settlement[] = [];
+  /** When set, `ready` takes a turn of the loop before it looks, as with a disk. */
+  slow = false;
   /** When set, settle rejects. */
   broken = false;
   #serial = 0;
@@ -237,6 +239,7 @@ class MemoryLease implements Lease {
   }
 
   async ready(now: Instant, limit: number): Promise<readonly Entry[]> {
+    if (this.#spool.slow) await new Promise((resolve) => setImmediate(resolve));
     return this.#take((e) => e.nextTry <= now, limit);
   }
 
