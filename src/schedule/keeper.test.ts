@@ -502,6 +502,86 @@ describe('faults of our own', () => {
   });
 });
 
+describe('several recipients', () => {
+  const several = (...names: string[]) => ({
+    envelope: { ...plainEnvelope(''), recipients: names.map((n) => ({ address: `${n}@acme.example` })) },
+  });
+
+  test('what was delivered before the line broke is not repeated; the rest is asked again', async () => {
+    const w = new World();
+    const site = w.site('acme');
+    let breaks = true;
+    site.answer = (address) => {
+      if (address.startsWith('good')) return OK;
+      return address.startsWith('full') ? LATER : breaks ? 'lost' : OK;
+    };
+    w.keepers.start();
+    const id = w.spool.put('acme', several('good', 'full', 'last'));
+    await w.clock.advance(100);
+    assert.deepEqual(
+      w.spool.entries.get(id)?.recipients.map((r) => r.state),
+      ['delivered', 'pending', 'pending'],
+    );
+    assert.equal(w.spool.entries.get(id)?.attempts, 0);
+    breaks = false;
+    await w.clock.advance(MINUTE);
+    assert.deepEqual(
+      site.taken.map((t) => t.address),
+      ['good@acme.example', 'last@acme.example'],
+    );
+  });
+
+  test('a refusal that nobody may be told of does not stop the others', async () => {
+    const w = new World();
+    const site = w.site('acme');
+    let full = true;
+    site.answer = (address) => (address.startsWith('bad') ? NO : full ? LATER : OK);
+    w.keepers.start();
+    const id = w.spool.put('acme', several('bad', 'full'));
+    await w.clock.advance(MINUTE);
+    assert.equal(w.spool.entries.get(id)?.hold, undefined);
+    full = false;
+    await w.clock.advance(6 * MINUTE);
+    assert.deepEqual(
+      site.taken.map((t) => t.address),
+      ['full@acme.example'],
+    );
+    assert.equal(w.spool.entries.get(id)?.hold?.kind, 'undeliverable');
+    assert.deepEqual(
+      w.spool.entries.get(id)?.recipients.map((r) => r.state),
+      ['pending', 'delivered'],
+    );
+  });
+
+  test('NOTIFY=NEVER: a refused mail is gone, with a line in the log', async () => {
+    const w = new World();
+    w.site('acme').answer = () => NO;
+    w.keepers.start();
+    const envelope = {
+      ...plainEnvelope(''),
+      recipients: [{ address: 'a@acme.example', notify: ['NEVER'] as const }],
+    };
+    w.spool.put('acme', { envelope });
+    await w.clock.advance(MINUTE);
+    assert.equal(w.spool.entries.size, 0);
+    assert.equal(w.log.of('mail failed').length, 1);
+    assert.equal(w.log.of('nobody to tell').length, 1);
+  });
+
+  test('a notice that fails is logged and gone', async () => {
+    const w = new World();
+    w.site('>sender.example').answer = () => NO;
+    w.keepers.start();
+    w.spool.put('>sender.example', {
+      origin: { kind: 'notice', about: 'm9' },
+      envelope: plainEnvelope('a@sender.example', ''),
+    });
+    await w.clock.advance(MINUTE);
+    assert.equal(w.spool.entries.size, 0);
+    assert.equal(w.log.of('mail failed').length, 1);
+  });
+});
+
 test('a start is wary: what the first refusals are worth is not known yet', async () => {
   const w = new World();
   const site = w.site('acme');

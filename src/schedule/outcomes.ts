@@ -80,16 +80,17 @@ export class Outcomes {
   }
 
   /**
-   * A line broke on this mail. Final outcomes that are certain nevertheless are settled; false if there
-   * are none, and the entry has to be given back. Trouble moves no mail's own clock.
+   * A line broke on this mail. What was delivered for certain is settled, so that it is not repeated;
+   * false if nothing was, and the entry has to be given back. Trouble fails no mail and moves no mail's
+   * own clock: the rest is asked again.
    */
   broken(flight: Flight, given: Broken): boolean {
-    const told = flight.pending.flatMap((recipient, i): Told[] => {
+    const outcomes = flight.pending.flatMap((recipient, i): Told[] => {
       const outcome = given.outcomes[i];
-      return outcome && outcome.kind !== 'deferred' ? [{ recipient, outcome }] : [];
+      return outcome?.kind === 'delivered' ? [{ recipient, outcome }] : [];
     });
-    if (told.length === 0) return false;
-    this.#rule(flight, told);
+    if (outcomes.length === 0) return false;
+    void this.#settle(flight.entry, flight.lease, { id: flight.entry.id, outcomes });
     return true;
   }
 

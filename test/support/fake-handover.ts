@@ -126,7 +126,7 @@ class FakeLine implements Line {
       const said = site.answer(address, parcel);
       if (said === 'lost') {
         this.destroy();
-        return this.#broken(parcel, true);
+        return this.#broken(parcel, true, outcomes);
       }
       const at = this.#clock.monotonic();
       site.tries.push({ id: parcel.id, at, code: said.code });
@@ -137,11 +137,11 @@ class FakeLine implements Line {
     return { kind: 'answered', outcomes, latency };
   }
 
-  #broken(parcel: Parcel, alive: boolean): Given {
+  #broken(parcel: Parcel, alive: boolean, certain: readonly Outcome[] = []): Given {
     return {
       kind: 'broken',
       trouble: { kind: 'trouble', cause: 'lost', text: 'connection lost', host: this.host },
-      outcomes: parcel.envelope.recipients.map(() => null),
+      outcomes: parcel.envelope.recipients.map((_, i) => certain[i] ?? null),
       alive,
     };
   }
