@@ -6,8 +6,6 @@ import { plainEnvelope } from '../../test/support/memory-spool.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../base/clock.ts';
 import { reply } from '../mail/reply.ts';
 
-const _refused = { cause: 'connect', text: 'connection refused' } as const;
-
 describe('an operator', () => {
   test('holds a queue over a restart, until the hold runs out', async () => {
     const w = new World();
