@@ -12,7 +12,6 @@ import { type Control, startControl } from '../operate/api/server.ts';
 import { Journal } from '../operate/journal.ts';
 import type { ListenerView, Reloaded, Running } from '../operate/port.ts';
 import { listenSmtp, type SmtpListeners } from '../protocol/listen/listen.ts';
-import { reroute } from '../schedule/reroute.ts';
 import { type Logging, openLog } from './log.ts';
 import { type Server, wire } from './wiring.ts';
 
@@ -105,7 +104,7 @@ class Daemon {
     }
     this.#listeners = listeners;
     // A route may have changed while we were off: entries follow their domain before any is handed over.
-    const moved = await reroute(server.spool, null, server.current().directory);
+    const moved = await server.follow();
     if (moved.moved + moved.held > 0) this.#log.info('queues follow their domains', { ...moved });
     server.keepers.start();
     return null;
@@ -158,7 +157,7 @@ class Daemon {
     server.replace(config);
     const badTls = await server.tls.reload(config.tls);
     if (badTls) this.#log.error('certificates kept as they were', { why: badTls.why });
-    const followed = await reroute(server.spool, before.directory, server.current().directory);
+    const followed = await server.follow();
     server.keepers.reload();
     this.#log.info('reloaded', { file, ...followed });
     return { kind: 'ok', ...followed };

@@ -25,7 +25,8 @@ import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
-import { SiteDirectory } from '../site/site.ts';
+import { type Rerouted, reroute } from '../schedule/reroute.ts';
+import { type Claim, SiteDirectory } from '../site/site.ts';
 import { openLogSpool } from '../spool/log/index.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
 
@@ -48,6 +49,8 @@ export interface Server {
   current(): Current;
   /** Plugs in another configuration; the rooms see it at their next question. */
   replace(config: Config): void;
+  /** Queued mail follows its domains to where they belong now. */
+  follow(): Promise<Rerouted>;
   /** In order: handovers get `grace` milliseconds to end, then the spool is closed. */
   close(grace: number): Promise<void>;
 }
@@ -158,7 +161,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     primaries,
     events: {
       signOfLife: (site, peer) => keepers.signOfLife(site, `a connection from ${peer}`),
-      loop: (site, peer, why) => log.warn('mail loop', { site, peer, why }),
+      loop: (site, peer, why) => keepers.trouble(site, `a loop: ${peer} sent back our mail: ${why}`),
     },
     key: traceKey(keyed),
     clock,
@@ -174,6 +177,18 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     log,
     openSession,
   }));
+  // By which sites the queues were filled last, across restarts: only what has changed is looked through.
+  const followed = keyed.table<readonly Claim[]>('followed');
+  const follow = async (): Promise<Rerouted> => {
+    const { directory } = held.current;
+    const last = followed.get('sites');
+    const done = await reroute(spool, last ? new SiteDirectory(last) : null, directory);
+    followed.set(
+      'sites',
+      directory.sites.map(({ name, domains }) => ({ name, domains })),
+    );
+    return done;
+  };
   return {
     spool,
     keepers,
@@ -183,6 +198,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     replace(next) {
       held.current = derive(next, token);
     },
+    follow,
     async close(grace) {
       await keepers.stop(grace);
       tls.close();

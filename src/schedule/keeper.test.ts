@@ -179,6 +179,24 @@ describe('down', () => {
     assert.equal(site.taken.length, 1);
   });
 
+  test("a loop is the site's trouble: it is down with that reason, and one probe at a time goes there", async () => {
+    const w = new World();
+    const site = w.site('acme');
+    w.keepers.start();
+    w.spool.put('acme');
+    await w.clock.advance(MINUTE);
+    assert.equal(w.keepers.view('acme')?.state, 'up');
+    w.keepers.trouble('acme', 'a loop: 192.0.2.9 sent back our mail');
+    for (let i = 0; i < 10; i++) w.spool.put('acme');
+    await w.clock.advance(SECOND);
+    const view = w.keepers.view('acme');
+    assert.deepEqual([view?.state, view?.reason], ['down', 'a loop: 192.0.2.9 sent back our mail']);
+    assert.equal(site.taken.length, 1, 'nothing more was given to it');
+    await w.keepers.hold('acme', 'until it is mended', null);
+    w.keepers.trouble('acme', 'a loop again');
+    assert.equal(w.keepers.view('acme')?.reason, 'until it is mended', "an operator's word stays");
+  });
+
   test('signs of life that come often cost a connection in five seconds at most', async () => {
     const w = new World();
     const site = w.site('acme');

@@ -152,6 +152,14 @@ export class Keeper implements FlowEvents {
     return true;
   }
 
+  trouble(why: string): void {
+    this.#log.warn('trouble of the site', { why });
+    if (this.#state.is === 'held') return;
+    if (this.#flowing) this.#goDown(why);
+    else this.#state.because(why);
+    this.#pump();
+  }
+
   hold(reason: string, until: Instant | null): void {
     this.#ctx.held.set(this.queue, { reason, until });
     this.#until = until;

@@ -122,6 +122,11 @@ export class Keepers implements KeepersView {
     this.#keepers.get(queue)?.signOfLife(why);
   }
 
+  /** The site does something that only its operator can mend: no mail is given to it but by probes. */
+  trouble(queue: QueueName, why: string): void {
+    this.#keepers.get(queue)?.trouble(why);
+  }
+
   view(queue: QueueName): KeeperView | null {
     return this.#keepers.get(queue)?.view() ?? null;
   }

@@ -6,7 +6,7 @@
  * Only queues whose domains changed are looked through.
  */
 import { domainOf } from '../mail/address.ts';
-import type { SiteDirectory } from '../site/site.ts';
+import type { Claim, SiteDirectory } from '../site/site.ts';
 import { type Entry, OPERATOR_QUEUE, type QueueName, type QueueSummary, type Spool } from '../spool/port.ts';
 import { pendingOf } from './judge.ts';
 
@@ -17,12 +17,10 @@ export interface Rerouted {
   readonly held: number;
 }
 
-/** `before`: null at a start, when nobody knows what changed while we were off. */
-export async function reroute(
-  spool: Spool,
-  before: SiteDirectory | null,
-  after: SiteDirectory,
-): Promise<Rerouted> {
+type Sites = SiteDirectory<Claim>;
+
+/** `before`: null when nobody knows what changed: all is looked through. */
+export async function reroute(spool: Spool, before: Sites | null, after: Sites): Promise<Rerouted> {
   const changed = before ? changedDomains(before, after) : null;
   let moved = 0;
   let held = 0;
@@ -40,7 +38,7 @@ export async function reroute(
 }
 
 /** One name for each claim (`x` or `.x`) that has another owner than before. */
-function changedDomains(before: SiteDirectory, after: SiteDirectory): string[] {
+function changedDomains(before: Sites, after: Sites): string[] {
   const claims = new Set([...before.sites, ...after.sites].flatMap((s) => s.domains));
   const sample = (claim: string) => (claim.startsWith('.') ? `-${claim}` : claim);
   return [...claims].map(sample).filter((d) => before.byDomain(d)?.name !== after.byDomain(d)?.name);
@@ -48,8 +46,8 @@ function changedDomains(before: SiteDirectory, after: SiteDirectory): string[] {
 
 function toLookAt(
   { queue, held }: QueueSummary,
-  before: SiteDirectory | null,
-  after: SiteDirectory,
+  before: Sites | null,
+  after: Sites,
   changed: readonly string[] | null,
 ): 'all' | 'held' | 'none' {
   if (queue === OPERATOR_QUEUE) return 'none';
@@ -64,14 +62,14 @@ function toLookAt(
 }
 
 /** Where its mail goes now; null: nowhere. */
-function target(entry: Entry, recipient: number, after: SiteDirectory): QueueName | null {
+function target(entry: Entry, recipient: number, after: Sites): QueueName | null {
   const domain = domainOf(entry.envelope.recipients[recipient]?.address ?? '');
   const site = after.byDomain(domain)?.name;
   if (site !== undefined) return site;
   return entry.origin.kind === 'notice' ? `>${domain}` : null;
 }
 
-async function follow(spool: Spool, entry: Entry, after: SiteDirectory): Promise<'moved' | 'held' | 'stays'> {
+async function follow(spool: Spool, entry: Entry, after: Sites): Promise<'moved' | 'held' | 'stays'> {
   const groups = new Map<QueueName | null, number[]>();
   for (const recipient of pendingOf(entry)) {
     const to = target(entry, recipient, after);

@@ -30,10 +30,14 @@ export type Expectation =
 /** Which recipients the site has. */
 export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };
 
-export interface Site {
+/** Who has which domains. */
+export interface Claim {
   readonly name: string;
   /** Canonical domains; a leading dot means all below it (and not itself). */
   readonly domains: readonly string[];
+}
+
+export interface Site extends Claim {
   readonly collect: 'push';
   readonly primary: PrimarySource;
   readonly tls: TlsPolicy;
@@ -51,12 +55,12 @@ export interface Site {
 }
 
 /** Domain → site. Immutable; a reload makes a new one. */
-export class SiteDirectory {
-  readonly sites: readonly Site[];
-  readonly #byName = new Map<string, Site>();
-  readonly #byDomain = new Map<string, Site>();
+export class SiteDirectory<S extends Claim = Site> {
+  readonly sites: readonly S[];
+  readonly #byName = new Map<string, S>();
+  readonly #byDomain = new Map<string, S>();
 
-  constructor(sites: readonly Site[]) {
+  constructor(sites: readonly S[]) {
     this.sites = sites;
     for (const site of sites) {
       this.#byName.set(site.name, site);
@@ -64,12 +68,12 @@ export class SiteDirectory {
     }
   }
 
-  byName(name: string): Site | undefined {
+  byName(name: string): S | undefined {
     return this.#byName.get(name);
   }
 
   /** The site that a canonical domain belongs to; the longest match wins. */
-  byDomain(domain: string): Site | undefined {
+  byDomain(domain: string): S | undefined {
     const exact = this.#byDomain.get(domain);
     if (exact) return exact;
     for (let dot = domain.indexOf('.'); dot >= 0; dot = domain.indexOf('.', dot + 1)) {
