@@ -177,8 +177,11 @@ export class MemoryFiles implements Files {
     const fault = this.fault({ number: ++this.operations, kind, path, octets });
     if (fault?.kind === 'error') throw systemError(fault.code, path);
     if (fault?.kind === 'crash' && fault.when === 'before') this.#die(kind, path);
-    act(fault);
-    if (fault?.kind === 'crash') this.#die(kind, path);
+    try {
+      act(fault);
+    } finally {
+      if (fault?.kind === 'crash') this.#die(kind, path);
+    }
   }
 
   /** For MemoryFile. */
@@ -294,7 +297,8 @@ function survive(inode: Inode, random: () => number): Inode {
 function torn(octets: Buffer, random: () => number): Buffer {
   const copy = Buffer.from(octets);
   if (random() < 0.5) return copy.subarray(0, Math.floor(random() * copy.length));
-  for (let at = 0; at < copy.length; at += 512) if (random() < 0.5) copy.fill(0, at, at + 512);
+  for (let at = 0; at < copy.length; at += 512)
+    if (random() < 0.5) copy.fill(0, at, Math.min(at + 512, copy.length));
   return copy;
 }
 

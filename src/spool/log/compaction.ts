@@ -27,6 +27,8 @@ const PAUSE = 100;
 interface Copy {
   readonly piece: Piece;
   readonly rows: readonly Row[];
+  /** Is it still what it was copied from? */
+  readonly isTrue: () => boolean;
   readonly placed: (segment: Segment, offset: number) => void;
 }
 
@@ -37,6 +39,8 @@ export class Compactor {
   #output: OpenSegment | null = null;
   /** Segments with what could not be copied: not tried again before the next start. */
   readonly #stuck = new Set<number>();
+  /** Something in the segment at hand could not be read. */
+  #unreadable = false;
 
   constructor(store: LogStore, limit: number, stop: AbortSignal) {
     this.#store = store;
@@ -67,6 +71,8 @@ export class Compactor {
     let best: Segment | null = null;
     for (const segment of this.#store.segments.all()) {
       if (this.#stuck.has(segment.number) || segment.pinned > 0) continue;
+      // Nothing to be copied: it only waits for others to go first.
+      if (segment.used === 0 && segment.speaksOf.size === 0) continue;
       if (segment.state === 'doubtful') return segment;
       if (segment.state !== 'sealed' || this.#share(segment) >= WORTH_KEEPING) continue;
       if (!best || this.#share(segment) < this.#share(best)) best = segment;
@@ -80,6 +86,7 @@ export class Compactor {
 
   async #evacuate(victim: Segment): Promise<boolean> {
     const { log } = this.#store;
+    this.#unreadable = false;
     let group: Copy[] = [];
     let octets = 0;
     for await (const copy of this.#copies(victim)) {
@@ -93,10 +100,15 @@ export class Compactor {
       if (this.#stop.aborted) return false;
     }
     if (group.length > 0 && !(await this.#write(group))) return false;
-    if (victim.used > 0) {
+    if (victim.used > 0 && this.#unreadable) {
       this.#stuck.add(victim.number);
       log.warn('segment not given up', { file: victim.path, entries: victim.used });
       return true;
+    }
+    if (victim.used > 0) {
+      // Something changed while it was copied, and what it became is not durable yet.
+      this.#store.wake();
+      return false;
     }
     victim.speaksOf.clear();
     return true;
@@ -147,6 +159,7 @@ export class Compactor {
     if (first === undefined) return null;
     const { mail, suffix } = store.key(first);
     const suffixes = rows.map((row) => table.suffix[row] ?? 0);
+    const isAt = (row: Row): boolean => this.#isAt(row, mail, suffixes, victim, offset);
     try {
       const record = await readMessage(store, victim, offset, mail, suffix, true);
       if (!record.data) return null;
@@ -164,17 +177,16 @@ export class Compactor {
       return {
         piece: { meta: encodeMeta([{ item, detail }]), data: [data] },
         rows,
+        isTrue: () => rows.every((row) => isAt(row)),
         placed: (segment, at) => {
           segment.written += rows.length * messageWeight(item.size, item.large);
-          for (const row of rows) {
-            if (!this.#isAt(row, mail, suffixes, victim, offset)) continue;
-            store.placeMessage(row, segment, at);
-          }
+          for (const row of rows) if (isAt(row)) store.placeMessage(row, segment, at);
           segment.copiedFrom.add(victim.number);
           store.cache.put(segment.number, at, item, detail, data);
         },
       };
     } catch (error) {
+      this.#unreadable = true;
       store.log.error('mail cannot be copied', {
         mail: mailText(mail),
         file: victim.path,
@@ -201,6 +213,8 @@ export class Compactor {
     const key = store.key(row);
     const version = table.version[row] ?? 0;
     const offset = table.stateOffset[row] ?? 0;
+    const isTrue = (): boolean =>
+      this.#is(row, key) && table.version[row] === version && table.stateSegment[row] === victim.slot;
     if (key.mail === -1 || table.stateSegment[row] !== victim.slot) return null;
     try {
       const { items } = await victim.readMeta(offset);
@@ -216,14 +230,15 @@ export class Compactor {
       return {
         piece: { meta: encodeMeta([draught]), data: [] },
         rows: [],
+        isTrue,
         placed: (segment, at) => {
           segment.written += STATE_WEIGHT;
-          const same = this.#is(row, key) && table.version[row] === version;
-          if (same && table.stateSegment[row] === victim.slot) store.placeState(row, segment, at);
+          if (isTrue()) store.placeState(row, segment, at);
         },
       };
     } catch (error) {
-      if (this.#is(row, key) && table.version[row] === version) {
+      if (isTrue()) {
+        this.#unreadable = true;
         store.log.error('state cannot be copied', {
           mail: mailText(key.mail),
           file: victim.path,
@@ -267,6 +282,7 @@ export class Compactor {
       yield {
         piece: { meta: encodeMeta(part.map(({ item }) => ({ item }))), data: [] },
         rows: [],
+        isTrue: () => true,
         placed: (segment) => {
           segment.written += part.length * DEATH_WEIGHT;
           for (const { about } of part) segment.speak(about);
@@ -288,11 +304,14 @@ export class Compactor {
     return records;
   }
 
-  async #write(group: readonly Copy[]): Promise<boolean> {
+  async #write(copies: readonly Copy[]): Promise<boolean> {
     const store = this.#store;
     const output = await this.#open();
     if (!output) return false;
-    // Until the copies are settled, a death has to be told of both places.
+    // What died since it was read must not be written: its death does not know of this copy. From here on,
+    // until the copies have their place, a death is told of both places.
+    const group = copies.filter((copy) => copy.isTrue());
+    if (group.length === 0) return true;
     for (const { rows } of group) for (const row of rows) this.#note(row, output.segment.number);
     const result = await output.append(group.map((copy) => copy.piece));
     if (result.kind === 'durable') {
