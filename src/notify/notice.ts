@@ -112,10 +112,13 @@ const failedText = (): string[] => [
   'tried again. The reason stands beside each of them.',
 ];
 
+const count = (many: number, what: string): string =>
+  many < 2 ? `1 ${what}` : `${Math.floor(many)} ${what}s`;
+
 function delayedText(input: NoticeInput): string[] {
   const age = Math.max(0, input.now - input.arrived);
   const span =
-    age >= 2 * DAY ? `${Math.floor(age / DAY)} days` : `${Math.max(1, Math.floor(age / HOUR))} hours`;
+    age >= 2 * DAY ? count(age / DAY, 'day') : age >= HOUR ? count(age / HOUR, 'hour') : 'less than an hour';
   return [
     `Your message has been waiting for ${span} and could not be delivered yet to the`,
     'recipients below. You need not do anything, and need not send it again.',
