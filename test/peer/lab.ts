@@ -215,8 +215,10 @@ export class Lab {
     process.off('exit', this.#atExit);
     await run(NETLAB, ['down'], this.#env, 60);
     for (const child of this.#children) child.kill('SIGKILL');
-    if (process.env.LAB_KEEP) console.error(`kept: ${this.#nest}`);
-    else rmSync(this.#nest, { recursive: true, force: true });
+    if (process.env.LAB_KEEP) {
+      rmSync(join(this.#nest, 'owner'));
+      console.error(`kept: ${this.#nest}`);
+    } else rmSync(this.#nest, { recursive: true, force: true });
   }
 
   /** The process ends without close(): only synchronous calls are left. */

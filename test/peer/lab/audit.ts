@@ -3,7 +3,7 @@
  * Received field there must be exactly one field of the sending MTA (its own Received) and then the
  * content as it was injected.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from '../lab.ts';
 import { type CorpusSpec, corpusMail } from './corpus.ts';
@@ -14,7 +14,7 @@ export interface Audit {
   readonly copies: ReadonlyMap<string, readonly string[]>;
   /** What is not as it should be. */
   readonly wrong: readonly string[];
-  /** Copies too many under one id of ours: our repeats. */
+  /** Entries (mail and site) that came more than once under one id of ours, with how often: our repeats. */
   readonly ours: number;
   /** Copies too many under different ids: the sender gave it twice, as our 250 was lost (RFC 1047). */
   readonly senders: number;
@@ -23,6 +23,19 @@ export interface Audit {
 export function maildirFiles(lab: Pick<Lab, 'share'>, primary: Mta): string[] {
   const folders = ['new', 'cur'].map((f) => join(lab.share, primary.maildir, f));
   return folders.filter((f) => existsSync(f)).flatMap((f) => readdirSync(f).map((name) => join(f, name)));
+}
+
+/** "number recipient" of all that has arrived, from the heads of the files: quick, and no proof of anything. */
+export function arrivedKeys(lab: Pick<Lab, 'share'>, primary: Mta, known: Map<string, string>): Set<string> {
+  for (const path of maildirFiles(lab, primary)) {
+    if (known.has(path)) continue;
+    const file = openSync(path, 'r');
+    const head = Buffer.alloc(8192);
+    const text = head.toString('latin1', 0, readSync(file, head));
+    closeSync(file);
+    known.set(path, `${MESSAGE_ID.exec(text)?.[2]} ${RECIPIENT.exec(text)?.[1]}`);
+  }
+  return new Set(known.values());
 }
 
 /** End of the header field that begins at `from`; Maildir files end lines by LF. */
@@ -41,7 +54,8 @@ interface Opened {
   readonly below: number;
 }
 
-const RECIPIENT = /^(?:X-Original-To|Envelope-to|Delivered-To):\s*(\S+)/i;
+const RECIPIENT = /^(?:X-Original-To|Envelope-to|Delivered-To):\s*(\S+)/im;
+const MESSAGE_ID = /^Message-ID: <([^.]+(?:\.[^.@]+)*)\.(\d+)@lab\.test>/m;
 const OURS = /^Received:.*\sby\s+backup\.example\.test\s.*\sid\s+([^\s;]+)/is;
 
 /** Goes through the fields on top until ours. */
@@ -74,9 +88,7 @@ export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta, pr
     if (!field.startsWith('Received:') || !field.includes(`by ${sender.name}`)) {
       wrong.push(`${path}: below our Received field comes ${field.slice(0, 200)}`);
     }
-    const number = /^Message-ID: <([^.]+(?:\.[^.@]+)*)\.(\d+)@lab\.test>/m.exec(
-      file.toString('latin1', theirs, theirs + 20_000),
-    );
+    const number = MESSAGE_ID.exec(file.toString('latin1', theirs, theirs + 20_000));
     if (number?.[1] !== spec.name) {
       wrong.push(`${path}: not of this corpus`);
       continue;
@@ -86,10 +98,21 @@ export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta, pr
     const key = `${number[2]} ${top.recipient}`;
     copies.set(key, [...(copies.get(key) ?? []), top.id]);
   }
-  const lists = [...copies.values()];
-  const ours = lists.reduce((sum, ids) => sum + ids.length - new Set(ids).size, 0);
-  const senders = lists.reduce((sum, ids) => sum + new Set(ids).size - 1, 0);
-  return { copies, wrong, ours, senders };
+  const senders = [...copies.values()].reduce((sum, ids) => sum + new Set(ids).size - 1, 0);
+  return { copies, wrong, ours: repeatsOfOurs(copies), senders };
+}
+
+/** All recipients of an entry are repeated together: they count once. */
+function repeatsOfOurs(copies: ReadonlyMap<string, readonly string[]>): number {
+  const entries = new Map<string, number>();
+  for (const [key, ids] of copies) {
+    const site = key.slice(key.lastIndexOf('@'));
+    for (const id of new Set(ids)) {
+      const more = ids.filter((one) => one === id).length - 1;
+      entries.set(`${id} ${site}`, Math.max(more, entries.get(`${id} ${site}`) ?? 0));
+    }
+  }
+  return [...entries.values()].reduce((sum, more) => sum + more, 0);
 }
 
 /** Undefined: the same octets, line ends apart (a Maildir has LF where the wire has CRLF). */

@@ -86,14 +86,14 @@ host_up() {
 host_down() { local p; if p=$(pid "$1"); then kill -9 "$p"; for _ in $(seq 100); do kill -0 "$p" 2>/dev/null || break; sleep .02; done; fi
   [ -n "$(pid sw)" ] && nsenter -t "$(pid sw)" -n ip link del "p-$1" 2>/dev/null; rm -rf "$NETLAB_DIR/$1.pid" "${NETLAB_DIR:?}/$1"; }
 run() { local h=$1 p; shift; p=$(pid "$h") || die "host $h is not up"
-  nsenter -t "$p" -m -u -i -n -p -r -w env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"; }
+  ${replace:-} nsenter -t "$p" -m -u -i -n -p -r -w env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"; }
 
 cmd=${1:-}; [ $# -gt 0 ] && shift
 case $cmd in
   up)   mkdir -p "$NETLAB_DIR"; switch_up; for h in ${*:-$(names)}; do host_up "$h"; done ;;
   down) all=$#; for h in ${*:-$(names)}; do host_down "$h"; done
         if [ "$all" = 0 ]; then p=$(pid sw) && kill -9 "$p"; rm -rf "$NETLAB_DIR"; fi; : ;;
-  exec) run "$@" ;;
+  exec) replace=exec run "$@" ;;
   link) swp=$(pid sw) || die "not up"; nsenter -t "$swp" -n ip link set "p-$1" "$2" ;;
   status) for h in $(names); do printf '%-9s %-7s %s\n' "$h" "$(pid "$h" || echo down)" "$(addrs "$h" | tr '\n' ' ')"; done ;;
   root) p=$(pid "$1") || die "host $1 is not up"; echo "/proc/$p/root" ;;

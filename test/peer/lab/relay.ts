@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type Lab, ROOT, until } from '../lab.ts';
-import { type Audit, audit, maildirFiles } from './audit.ts';
+import { type Audit, arrivedKeys, audit, maildirFiles } from './audit.ts';
 import { type CorpusSpec, corpusMail } from './corpus.ts';
 import type { Injected } from './inject.ts';
 import type { Mta, Sent } from './mta.ts';
@@ -68,12 +68,16 @@ export async function untilTaken(lab: Lab, sender: Mta, count: number, seconds: 
   );
 }
 
+/** At least `count` different recipients of the corpus have their mail. */
 export async function untilArrived(lab: Lab, primary: Mta, count: number, seconds: number): Promise<void> {
-  const what = `${count} mails in the Maildir of ${primary.name}`;
-  await until(what, seconds, () => maildirFiles(lab, primary).length >= count, 50).catch((fault: unknown) => {
-    const found = maildirFiles(lab, primary).length;
-    throw new Error(`${fault instanceof Error ? fault.message : fault} (${found} found)`);
-  });
+  const known = new Map<string, string>();
+  const what = `${count} recipients have their mail at ${primary.name}`;
+  await until(what, seconds, () => arrivedKeys(lab, primary, known).size >= count, 50).catch(
+    (fault: unknown) => {
+      const found = arrivedKeys(lab, primary, known).size;
+      throw new Error(`${fault instanceof Error ? fault.message : fault} (${found} have)`);
+    },
+  );
 }
 
 /** Every mail that was answered 250 is there, unchanged; nothing else is. */

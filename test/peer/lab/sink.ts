@@ -19,6 +19,9 @@ function serve(socket: Socket): void {
   socket.on('error', () => socket.destroy());
   socket.write('220 sink.example.test ESMTP\r\n');
   socket.on('data', (chunk: Buffer) => {
+    // Replies to pipelined commands leave together, as every MTA does it (RFC 2920 §3.2).
+    socket.cork();
+    process.nextTick(() => socket.uncork());
     rest = rest.length ? Buffer.concat([rest, chunk]) : chunk;
     for (;;) {
       const end = data ? rest.indexOf(END) : rest.indexOf('\r\n');
@@ -43,5 +46,5 @@ function serve(socket: Socket): void {
 
 if (import.meta.main) {
   const [address = '127.0.0.1', port = '25'] = process.argv.slice(2);
-  createServer(serve).listen(Number(port), address);
+  createServer({ noDelay: true }, serve).listen(Number(port), address);
 }
