@@ -9,8 +9,8 @@ import { SimClock } from '../../../test/support/sim-clock.ts';
 import { type Files, systemFiles } from '../../base/files.ts';
 import { silent } from '../../base/log.ts';
 import { spoolContract } from '../contract.ts';
-import { putOne, type SpoolWorld } from '../contract-support.ts';
-import type { Spool } from '../port.ts';
+import { entryFor, idsOf, leaseOf, octetsOf, put, putOne, type SpoolWorld } from '../contract-support.ts';
+import type { Draft, EntryId, Spool } from '../port.ts';
 import { type LogLimits, openLogSpool } from './index.ts';
 
 const SMALL: Partial<LogLimits> = {
@@ -58,4 +58,179 @@ describe('log store', () => {
     await (await openLogSpool(options)).close();
     await rm(dir, { recursive: true });
   });
+
+  test('commits that wait together share a sync', async () => {
+    const { spool, files } = await inMemory({ segment: 1e6 });
+    let syncs = 0;
+    files.fault = (op) => {
+      if (op.kind === 'datasync') syncs++;
+      return undefined;
+    };
+    await Promise.all(Array.from({ length: 200 }, () => putOne(spool, 'acme')));
+    assert.ok(syncs <= 3, `${syncs} syncs`);
+  });
+
+  test('new mail and its content are handed over without a read', async () => {
+    const { spool, clock, files } = await inMemory({});
+    const id = await putOne(spool, 'acme');
+    files.fault = (op) => assert.fail(`${op.kind} ${op.path}`);
+    const lease = await leaseOf(spool, 'acme');
+    assert.deepEqual(
+      (await lease.ready(clock.now(), 1)).map((e) => e.id),
+      [id],
+    );
+    const content = await lease.open(id);
+    assert.ok('bytes' in content && content.bytes);
+  });
+
+  test('a queue among several may use half of what is free, one alone all of it', async () => {
+    let sharers = 2;
+    const { spool, files } = await inMemory({ total: 1_000_000, segment: 1e6 }, () => sharers);
+    await putOne(spool, 'acme', 'x'.repeat(200_000));
+    const refusal = async (size: number, queue: string) => {
+      const draft = await spool.draft({ size, queues: [queue] });
+      if (draft.kind === 'refused') return draft.why;
+      await draft.abort();
+      return 'taken';
+    };
+    assert.equal(await refusal(280_000, 'acme'), 'taken');
+    assert.equal(await refusal(320_000, 'acme'), 'share');
+    assert.equal(await refusal(320_000, 'beta'), 'taken');
+    assert.equal(await refusal(900_000, 'beta'), 'full');
+    sharers = 1;
+    assert.equal(await refusal(700_000, 'acme'), 'taken');
+    files.capacity = 0;
+  });
+
+  test('more than was declared is refused when room ends', async () => {
+    const { spool } = await inMemory({ total: 500_000 });
+    const draft = await spool.draft({ queues: ['acme'] });
+    if (draft.kind !== 'draft') throw new Error('refused');
+    for (let i = 0; i < 100; i++) await draft.write(Buffer.alloc(10_000));
+    const result = await draft.commit(Buffer.from('h'), [entryFor('acme')]);
+    assert.deepEqual([result.kind, 'why' in result && result.why], ['refused', 'full']);
+    assert.equal(spool.health().state, 'ok');
+    assert.ok(await putOne(spool, 'acme'));
+  });
+
+  test('drafts that find no memory go to files; without either, no draft is begun', async () => {
+    const { spool, files } = await inMemory({ memory: 20_000, gathered: 10_000, files: 2 });
+    const drafts: Draft[] = [];
+    for (let i = 0; i < 5; i++) {
+      const draft = await spool.draft({ queues: ['acme'] });
+      if (draft.kind === 'refused') {
+        assert.equal(draft.why, 'memory');
+        break;
+      }
+      await draft.write(Buffer.alloc(10_000, `${i}`));
+      drafts.push(draft);
+    }
+    assert.equal(drafts.length, 4);
+    assert.equal(files.paths().filter((p) => p.includes('/large/')).length, 2);
+    for (const [i, draft] of drafts.entries()) {
+      const result = await draft.commit(Buffer.from('h'), [entryFor('acme')]);
+      assert.equal(result.kind, 'committed');
+      const octets = await octetsOf(await spool.open(draft.id));
+      assert.ok(octets.equals(Buffer.concat([Buffer.from('h'), Buffer.alloc(10_000, `${i}`)])));
+    }
+  });
+
+  test('a large file goes with the last entry of its mail', async () => {
+    const { spool, files, clock } = await inMemory({});
+    const [a = '', b = ''] = await put(spool, [entryFor('acme'), entryFor('beta')], Buffer.alloc(300_000));
+    const isThere = (): boolean => files.paths().includes(`/spool/large/${a}`);
+    await spool.operate([a], { kind: 'remove', by: 'test' });
+    await clock.settle();
+    assert.ok(isThere());
+    await spool.operate([b], { kind: 'remove', by: 'test' });
+    await clock.settle();
+    assert.ok(!isThere());
+  });
+
+  test('mostly dead segments are copied and removed; what lives is there, also after a restart', async () => {
+    const first = await inMemory({ segment: 20_000, keptForCompaction: 1024 });
+    const ids: EntryId[] = [];
+    for (let i = 0; i < 100; i++)
+      ids.push(await putOne(first.spool, i % 3 ? 'acme' : 'beta', `${i} `.repeat(500)));
+    const live = ids.filter((_, i) => i % 10 === 0);
+    const before = octetsOnDisk(first.files);
+    await first.spool.operate(
+      ids.filter((id) => !live.includes(id)),
+      { kind: 'remove', by: 'test' },
+    );
+    await first.clock.advance(60_000);
+    assert.ok(octetsOnDisk(first.files) < before / 3, `${octetsOnDisk(first.files)} of ${before}`);
+    for (const spool of [first.spool, await first.reopen()]) {
+      assert.deepEqual((await idsOf(spool.find({}))).sort(), [...live].sort());
+      for (const id of live) {
+        const text = `${ids.indexOf(id)} `.repeat(500);
+        assert.equal((await octetsOf(await spool.open(id))).subarray(-text.length).toString(), text);
+      }
+    }
+  });
+
+  test('a damaged or missing side file is made anew', async () => {
+    const { spool, files, reopen } = await inMemory({});
+    const ids = [await putOne(spool, 'acme'), await putOne(spool, 'acme')];
+    await spool.close();
+    const side = files.paths().find((p) => p.endsWith('.idx')) ?? '';
+    files.octets(side)[40] = 0xff;
+    assert.deepEqual(await idsOf((await reopen()).find({})), ids);
+    for (const path of files.paths()) if (path.endsWith('.idx')) await files.remove(path);
+    const again = await reopen();
+    assert.deepEqual(await idsOf(again.find({})), ids);
+    assert.equal(again.health().corrupt, 0);
+    assert.ok(files.paths().some((p) => p.endsWith('.idx')));
+  });
+
+  test('a mail that cannot be read is corrupt to everybody, blocks nobody, and can be removed', async () => {
+    const { spool, files, clock, reopen } = await inMemory({ segment: 1e6 });
+    const ids = [await putOne(spool, 'acme', 'one'), await putOne(spool, 'acme', 'two')];
+    await spool.close();
+    const log = files.octets(files.paths().find((p) => p.endsWith('.log')) ?? '');
+    log[log.indexOf('one')] = 0;
+    const again = await reopen();
+    const lease = await leaseOf(again, 'acme');
+    assert.deepEqual(
+      (await lease.ready(clock.now(), 9)).map((e) => e.id),
+      [ids[1]],
+    );
+    assert.equal(((await again.open(ids[0] ?? '')) as { kind?: string }).kind, 'corrupt');
+    assert.ok(again.health().corrupt > 0);
+    assert.deepEqual(await again.operate([ids[0] ?? ''], { kind: 'remove', by: 'test' }), [ids[0]]);
+    assert.equal(again.summary('acme').count, 1);
+  });
 });
+
+interface MemoryWorld {
+  readonly files: MemoryFiles;
+  readonly clock: SimClock;
+  readonly spool: Spool;
+  reopen(): Promise<Spool>;
+}
+
+async function inMemory(limits: Partial<LogLimits>, sharers?: () => number): Promise<MemoryWorld> {
+  const files = new MemoryFiles();
+  const clock = new SimClock();
+  const options = {
+    dir: '/spool',
+    files,
+    clock,
+    log: silent,
+    random: randomBytes,
+    limits: { ...SMALL, ...limits },
+  };
+  let spool = await openLogSpool(sharers ? { ...options, sharers } : options);
+  const reopen = async (): Promise<Spool> => {
+    await spool.close();
+    spool = await openLogSpool(options);
+    return spool;
+  };
+  return { files, clock, spool, reopen };
+}
+
+const octetsOnDisk = (files: MemoryFiles): number =>
+  files
+    .paths()
+    .filter((p) => p.endsWith('.log'))
+    .reduce((sum, p) => sum + files.octets(p).length, 0);

@@ -144,8 +144,9 @@ export class Segment {
   /** The meta part of the record at `offset`, checked. Throws DamagedRecord. */
   async readMeta(offset: number): Promise<ReadRecord> {
     return this.withFile(async (file) => {
-      let buffer: Buffer = Buffer.allocUnsafeSlow(READ_ALONG);
-      let have = await readFull(file, buffer, offset);
+      let buffer: Buffer = Buffer.allocUnsafe(READ_ALONG);
+      // One call: it is short at the end of the file only.
+      let have = await file.read(buffer, offset);
       const frame = decodeFrame(this.salt, offset, buffer.subarray(0, have));
       if (!frame) throw new DamagedRecord(`no record at ${this.number}:${offset}`);
       if (FRAME + frame.meta > have) {

@@ -14,7 +14,7 @@ import type { Log } from '../../base/log.ts';
 import type { Refused } from '../port.ts';
 import { entryText, type Key, mailText } from './ids.ts';
 import { lengthOf, OpenSegment, type Piece } from './open-segment.ts';
-import { type Draught, encodeMeta } from './record.ts';
+import { type Draught, encodeMeta, LONGEST } from './record.ts';
 import type { Segment } from './segment.ts';
 import type { Segments } from './segments.ts';
 
@@ -66,7 +66,8 @@ export class LogWriter {
   readonly #closing = new AbortController();
   #current: OpenSegment | null = null;
   #jobs: Job[] = [];
-  #working: Promise<void> | null = null;
+  #isWorking = false;
+  #working: Promise<void> = Promise.resolve();
   #sealing: Promise<void> = Promise.resolve();
   /** Why nothing can be written at all; null if it can. */
   broken: string | null = null;
@@ -100,10 +101,9 @@ export class LogWriter {
     if (this.#closing.signal.aborted) return Promise.reject(new Error('the spool is closed'));
     return new Promise((resolve, reject) => {
       const piece = { meta: encodeMeta(what.draughts), data: what.data };
+      if (lengthOf(piece) > LONGEST) throw new RangeError('a record of more than 512 MB');
       this.#jobs.push({ ...what, piece, doubted: [], resolve, reject });
-      this.#working ??= this.#work().finally(() => {
-        this.#working = null;
-      });
+      if (!this.#isWorking) this.#working = this.#work();
     });
   }
 
@@ -116,8 +116,16 @@ export class LogWriter {
   }
 
   async #work(): Promise<void> {
+    this.#isWorking = true;
     // Whatever commits in this turn of the loop goes into the first group.
     await Promise.resolve();
+    do await this.#writeAll();
+    while (this.#jobs.length > 0);
+    // In the same turn as the last look at `#jobs`, or a job that comes between would wait for ever.
+    this.#isWorking = false;
+  }
+
+  async #writeAll(): Promise<void> {
     let retry = FIRST_RETRY;
     while (this.#jobs.length > 0) {
       const error = (await this.#segmentReady()) ?? (await this.#writeGroup());
