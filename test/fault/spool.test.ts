@@ -135,7 +135,7 @@ describe('log store under faults', () => {
     assert.equal(spool.health().state, 'doubtful');
     await load.commit(spool);
     assert.equal(load.refused, 1);
-    await load.clock.advance(20 * SECOND);
+    await load.clock.advance(60 * SECOND);
     assert.equal(spool.health().state, 'ok');
     assert.ok(!files.paths().includes(failed), 'what was in it is copied, and it is gone');
     await load.check(spool, 'after a failed sync');
@@ -146,9 +146,9 @@ describe('log store under faults', () => {
     const files = new MemoryFiles();
     const spool = await load.open(files);
     for (let i = 0; i < 10; i++) await load.commit(spool);
-    await load.clock.advance(20 * SECOND);
+    await load.clock.advance(60 * SECOND);
     files.capacity = 0;
-    await load.clock.advance(20 * SECOND);
+    await load.clock.advance(60 * SECOND);
     await load.commit(spool);
     assert.equal(load.refused, 1);
     assert.equal(spool.health().state, 'full');
@@ -197,7 +197,7 @@ async function verifyFull(load: SpoolLoad, files: MemoryFiles): Promise<void> {
   await load.commit(spool);
   assert.equal(load.refused, refused + 1);
   files.capacity = Infinity;
-  await load.clock.advance(20 * SECOND);
+  await load.clock.advance(60 * SECOND);
   await load.commit(spool);
   assert.equal(load.refused, refused + 1);
   assert.equal(spool.health().state, 'ok');

@@ -158,7 +158,7 @@ describe('log store', () => {
       ids.filter((id) => !live.includes(id)),
       { kind: 'remove', by: 'test' },
     );
-    await first.clock.advance(60_000);
+    for (let i = 0; i < 60; i++) await first.clock.advance(1000);
     assert.ok(octetsOnDisk(first.files) < before / 3, `${octetsOnDisk(first.files)} of ${before}`);
     for (const spool of [first.spool, await first.reopen()]) {
       assert.deepEqual((await idsOf(spool.find({}))).sort(), [...live].sort());

@@ -51,7 +51,7 @@ export class QueueOrder {
     let c = this.#chunkOf(row);
     const full = this.#chunks[c];
     if (full?.length === CHUNK) {
-      this.#carry(full);
+      this.#carry(c);
       const half = CHUNK / 2;
       full.length = half;
       this.#addChunk(c + 1, full.rows.slice(half), half);
@@ -65,7 +65,7 @@ export class QueueOrder {
     const c = this.#chunkOf(row);
     const chunk = this.#chunks[c];
     if (!chunk) return;
-    this.#carry(chunk);
+    this.#carry(c);
     const at = this.#position(c, row);
     chunk.rows.copyWithin(at, at + 1, chunk.length);
     chunk.length--;
@@ -80,16 +80,14 @@ export class QueueOrder {
   /** To be called when what `keys` say of the row has changed. `change` makes the change. */
   update(row: Row, change: () => void): void {
     const c = this.#chunkOf(row);
-    const chunk = this.#chunks[c];
-    if (chunk) this.#carry(chunk);
+    this.#carry(c);
     change();
     this.#refresh(c);
   }
 
   /** Carries a pending `hasten` into the row. */
   bringUpToDate(row: Row): void {
-    const chunk = this.#chunks[this.#chunkOf(row)];
-    if (chunk) this.#carry(chunk);
+    this.#carry(this.#chunkOf(row));
   }
 
   /** The first in order of arrival that may be tried at `now`; -1 for none. */
@@ -98,12 +96,15 @@ export class QueueOrder {
       const c = this.#next.firstAtMost(now);
       const chunk = this.#chunks[c];
       if (!chunk) return -1;
-      this.#carry(chunk);
+      if (chunk.hastened !== Infinity) {
+        this.#carry(c);
+        continue;
+      }
       for (let i = 0; i < chunk.length; i++) {
         const row = chunk.rows[i] ?? -1;
         if (this.#keys.next(row) <= now) return row;
       }
-      this.#refresh(c); // a hastened chunk of rows that are all held
+      throw new Error('the order of a queue does not know its own minimum');
     }
   }
 
@@ -114,8 +115,7 @@ export class QueueOrder {
       const c = this.#next.firstAtMost(min);
       const chunk = this.#chunks[c];
       if (!chunk || chunk.hastened === Infinity) return min;
-      this.#carry(chunk);
-      this.#refresh(c);
+      this.#carry(c);
     }
   }
 
@@ -192,7 +192,7 @@ export class QueueOrder {
   #put(c: number, at: number, row: Row): void {
     const chunk = this.#chunks[c];
     if (!chunk) return;
-    this.#carry(chunk);
+    this.#carry(c);
     if (chunk.length === chunk.rows.length) {
       const rows = new Uint32Array(Math.min(CHUNK, chunk.length * 4));
       rows.set(chunk.rows);
@@ -215,14 +215,17 @@ export class QueueOrder {
     } else this.#rebuild();
   }
 
-  #carry(chunk: Chunk): void {
-    if (chunk.hastened === Infinity) return;
+  /** Carries a pending `hasten` into the rows of a chunk. */
+  #carry(c: number): void {
+    const chunk = this.#chunks[c];
+    if (!chunk || chunk.hastened === Infinity) return;
     const { nextTry } = this.#table;
     for (let i = 0; i < chunk.length; i++) {
       const row = chunk.rows[i] ?? 0;
       if ((nextTry[row] ?? 0) > chunk.hastened) nextTry[row] = chunk.hastened;
     }
     chunk.hastened = Infinity;
+    this.#refresh(c);
   }
 
   #refresh(c: number): void {
