@@ -169,6 +169,24 @@ export const PEOPLE: Record<string, Claim> = {
     assert.deepEqual(await idsOf(spool.find({ held: true })), [b]);
     assert.deepEqual(await idsOf(spool.find({ held: false })), [a, c]);
   },
+  'find goes over long queues, while others change them': async ({ spool, clock }) => {
+    const ids: EntryId[] = [];
+    for (let i = 0; i < 300; i++) {
+      ids.push(await putOne(spool, i < 200 ? 'acme' : i % 2 ? 'beta' : 'gamma'));
+      if (i % 7 === 0) await clock.advance(1);
+    }
+    assert.deepEqual(await idsOf(spool.find({})), ids);
+    const seen: EntryId[] = [];
+    for await (const entry of spool.find({})) {
+      seen.push(entry.id);
+      if (seen.length === 10) await spool.operate(ids.slice(20, 290), { kind: 'remove', by: 'test' });
+    }
+    const sure = [...ids.slice(0, 20), ...ids.slice(290)];
+    assert.deepEqual(
+      seen.filter((id) => sure.includes(id)),
+      sure,
+    );
+  },
   'summaries count': async ({ spool, clock }) => {
     const arrived = clock.now();
     await putOne(spool, 'acme', '12345');

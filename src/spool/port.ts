@@ -64,7 +64,7 @@ export interface Content {
   readonly size: number;
   /** The octets in order, from the offset asked for. May be iterated once. A read error or a bad checksum throws. */
   chunks(): AsyncIterable<Uint8Array>;
-  /** All of it, when it is small and at hand; the fast way. */
+  /** All of it (from the offset on), when it is small and at hand; the fast way. To be read only. */
   readonly bytes?: Uint8Array;
   close(): Promise<void>;
 }

@@ -1,10 +1,11 @@
 /**
- * The embedded store: the spool as a log (DESIGN: docs/failure.md tells its story).
+ * The embedded store: the spool as a log (docs/failure.md tells its story).
  *
  * Promises what `../port.ts` promises, across `kill -9`, power loss, a full disk and a failed sync at any
  * instant. One process at a time: a second one is refused. Never writes to a segment that an earlier run
  * has written.
  */
+import { dirname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { type FileLock, type Files, systemFiles } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
@@ -86,6 +87,10 @@ export interface LogSpoolOptions {
 export async function openLogSpool(options: LogSpoolOptions): Promise<Spool> {
   const { dir, files = systemFiles } = options;
   await files.makeDir(dir);
+  // The folder's own name has to be durable, too.
+  await files.syncDir(dirname(dir)).catch((error: unknown) => {
+    options.log.warn('folder above the spool not synced', { dir, why: String(error) });
+  });
   const lock = files.lock(`${dir}/lock`);
   if (!lock) throw new Error(`the spool ${dir} is in use by another process`);
   try {

@@ -130,6 +130,7 @@ export class QueueOrder {
     return -1;
   }
 
+  /** Whatever waits for its time may be tried at `now`; what is handed out or held is left as it is. */
   hasten(now: number): void {
     this.#chunks.forEach((chunk, c) => {
       const min = this.#next.value(c);
@@ -222,7 +223,8 @@ export class QueueOrder {
     const { nextTry } = this.#table;
     for (let i = 0; i < chunk.length; i++) {
       const row = chunk.rows[i] ?? 0;
-      if ((nextTry[row] ?? 0) > chunk.hastened) nextTry[row] = chunk.hastened;
+      if (this.#keys.next(row) !== Infinity && (nextTry[row] ?? 0) > chunk.hastened)
+        nextTry[row] = chunk.hastened;
     }
     chunk.hastened = Infinity;
     this.#refresh(c);

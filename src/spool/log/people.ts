@@ -5,6 +5,7 @@ import { domainOf } from '../../mail/address.ts';
 import type { Corrupt, Entry, EntryId, EntryQuery, Gone, OperatorAct, QueueName } from '../port.ts';
 import { entryText, mailText, parseEntryId } from './ids.ts';
 import type { Leases } from './lease.ts';
+import type { Queue } from './memory-index.ts';
 import { changeTo, isOver, operated, withHold } from './settle.ts';
 import type { Birth, Change, LogStore } from './store.ts';
 import { FLAG, type Row } from './table.ts';
@@ -170,31 +171,46 @@ function rowOf(store: LogStore, id: EntryId): Row {
 }
 
 function* pagesOfIds(store: LogStore, ids: readonly EntryId[]): Generator<Row[]> {
-  const keys = new Map<string, Row>();
-  for (const id of ids) {
-    const row = rowOf(store, id);
-    if (row >= 0) keys.set(id, row);
-  }
-  const rows = [...keys.values()].sort((a, b) => store.index.table.compare(a, b));
-  for (let i = 0; i < rows.length; i += PAGE) yield rows.slice(i, i + PAGE);
+  const rows = [...new Set(ids.map((id) => rowOf(store, id)))].filter((row) => row >= 0);
+  yield* inPages(
+    store,
+    rows.sort((a, b) => store.index.table.compare(a, b)),
+  );
 }
 
-/** Pages of rows; each is looked up when it is wanted, behind the last key of the one before. */
+/** Between two pages time goes by: what is gone then, or is another entry's row, is left out. */
+function* inPages(store: LogStore, rows: readonly Row[]): Generator<Row[]> {
+  const { table } = store.index;
+  const keys = rows.map((row) => ({ row, ...store.key(row) }));
+  for (let i = 0; i < keys.length; i += PAGE) {
+    const page = keys.slice(i, i + PAGE);
+    yield page.filter((k) => table.find(k.mail, k.suffix) === k.row).map((k) => k.row);
+  }
+}
+
+/** Pages of rows, looked up in rounds; a round begins behind the last key of the one before. */
 function* pages(store: LogStore, query: EntryQuery): Generator<Row[]> {
-  const { index } = store;
-  const { table } = index;
+  const { table } = store.index;
   let last: { arrived: number; mail: number; suffix: number } | null = null;
   for (;;) {
-    const queues = query.queue === undefined ? [...index.queues()] : [index.queue(query.queue)];
-    const next: Row[] = queues.flatMap((queue) => queue.order.after(last, PAGE));
-    for (const queue of queues) index.drop(queue);
-    const page = next.sort((a, b) => table.compare(a, b)).slice(0, PAGE);
-    const end = page.at(-1);
-    if (end === undefined) return;
-    last = { arrived: table.arrived[end] ?? 0, ...store.key(end) };
-    yield page;
+    const batches = queuesOf(store, query).map((queue) => queue.order.after(last, PAGE));
+    // A full batch may go on behind its end: what is there comes before the later rows of the others.
+    const ends = batches.filter((b) => b.length === PAGE).map((b) => b[PAGE - 1] ?? 0);
+    const end = ends.sort((a, b) => table.compare(a, b))[0];
+    const rows = batches.flat().filter((row) => end === undefined || table.compare(row, end) <= 0);
+    rows.sort((a, b) => table.compare(a, b));
+    const final = rows.at(-1);
+    if (final === undefined) return;
+    last = { arrived: table.arrived[final] ?? 0, ...store.key(final) };
+    yield* inPages(store, rows);
     if (query.arrivedBefore !== undefined && last.arrived > query.arrivedBefore) return;
+    if (end === undefined) return;
   }
+}
+
+function queuesOf(store: LogStore, query: EntryQuery): Queue[] {
+  const all = [...store.index.queues()];
+  return query.queue === undefined ? all : all.filter((queue) => queue.name === query.queue);
 }
 
 /** What the index alone can say. */
