@@ -24,7 +24,7 @@ if (files.length === 0) {
 const concurrency = args.includes('--serial') ? 1 : 2;
 const run = spawnSync(
   process.execPath,
-  ['--disable-warning=ExperimentalWarning', '--test', `--test-concurrency=${concurrency}`, ...files],
+  ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=900000', `--test-concurrency=${concurrency}`, ...files],
   { stdio: 'inherit' },
 );
 process.exit(run.status ?? 1);

@@ -21,7 +21,7 @@ import { RecipientLists } from '../policy/recipients.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
-import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server.ts';
+import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server/server.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';

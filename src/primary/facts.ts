@@ -5,7 +5,7 @@
  */
 import { HOUR, type Instant } from '../base/clock.ts';
 import type { Keyed, KeyedTable } from '../base/keyed.ts';
-import type { Offer } from '../protocol/smtp/client-open.ts';
+import type { Offer } from '../protocol/smtp/client/open.ts';
 import type { Known } from './route.ts';
 
 export interface Capabilities {

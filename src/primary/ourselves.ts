@@ -8,7 +8,7 @@
 import { networkInterfaces } from 'node:os';
 import { canonicalAddress } from '../dns/wire.ts';
 import { canonicalDomain } from '../mail/address.ts';
-import type { Offer } from '../protocol/smtp/client-open.ts';
+import type { Offer } from '../protocol/smtp/client/open.ts';
 
 /** Our EHLO reply shows it with the token. Experimental keywords begin with X (RFC 5321 §4.1.5). */
 export const TOKEN_KEYWORD = 'XRESTANTE';

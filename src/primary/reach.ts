@@ -18,7 +18,7 @@ import {
   type OpenFailure,
   open,
   RFC_DEADLINES,
-} from '../protocol/smtp/client-open.ts';
+} from '../protocol/smtp/client/open.ts';
 import type { Expectation, TlsPolicy } from '../site/site.ts';
 import { dial } from './dial.ts';
 import type { Ourselves } from './ourselves.ts';

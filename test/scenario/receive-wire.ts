@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { SystemClock } from '../../src/base/clock.ts';
 import { silent } from '../../src/base/log.ts';
-import { createSmtpServer } from '../../src/protocol/smtp/server.ts';
+import { createSmtpServer } from '../../src/protocol/smtp/server/server.ts';
 import { HOSTNAME, type House, peerAt, STRANGER } from './receive-harness.ts';
 
 export class Port {

@@ -6,7 +6,11 @@ import { generate } from 'selfsigned';
 import { type Clock, SystemClock } from '../../src/base/clock.ts';
 import { silent } from '../../src/base/log.ts';
 import { listenSmtp, type SmtpListeners } from '../../src/protocol/listen/listen.ts';
-import { type Conversation, createSmtpServer, type ServerOptions } from '../../src/protocol/smtp/server.ts';
+import {
+  type Conversation,
+  createSmtpServer,
+  type ServerOptions,
+} from '../../src/protocol/smtp/server/server.ts';
 import { memoryPair } from './smtp-pair.ts';
 import { TestSession } from './smtp-session.ts';
 import { TestClient } from './smtp-transcript.ts';

@@ -13,8 +13,8 @@ import type { Recipient } from '../../mail/envelope.ts';
 import type { Outcome } from '../../mail/outcome.ts';
 import { describe, isPositive, type Reply, reply } from '../../mail/reply.ts';
 import { nameOf, type Reached } from '../../primary/reach.ts';
-import type { SmtpClient, Transaction } from '../../protocol/smtp/client.ts';
-import type { Lost } from '../../protocol/smtp/client-wire.ts';
+import type { SmtpClient, Transaction } from '../../protocol/smtp/client/client.ts';
+import type { Lost } from '../../protocol/smtp/client/wire.ts';
 import type { Given, Line, Parcel, ParcelContent, Trouble } from '../port.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from './classify.ts';
 

@@ -15,7 +15,7 @@ import { silent } from '../../base/log.ts';
 import { MemoryResolver } from '../../dns/memory.ts';
 import { Ourselves } from '../../primary/ourselves.ts';
 import { Primaries } from '../../primary/primaries.ts';
-import { RFC_DEADLINES } from '../../protocol/smtp/client-open.ts';
+import { RFC_DEADLINES } from '../../protocol/smtp/client/open.ts';
 import type { Site } from '../../site/site.ts';
 import type { Given, Handover, Line, Parcel, Trouble } from '../port.ts';
 import { outboundHandover, type Way } from './outbound.ts';

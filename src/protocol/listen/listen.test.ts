@@ -6,7 +6,7 @@ import { TestSession } from '../../../test/support/smtp-session.ts';
 import { TestClient } from '../../../test/support/smtp-transcript.ts';
 import { SystemClock } from '../../base/clock.ts';
 import { silent } from '../../base/log.ts';
-import { createSmtpServer } from '../smtp/server.ts';
+import { createSmtpServer } from '../smtp/server/server.ts';
 import type { Peer } from '../smtp/session.ts';
 import { clientKey, plainAddress } from './address.ts';
 import { type ListenAddress, type ListenOptions, listenSmtp, type SmtpListeners } from './listen.ts';

@@ -10,7 +10,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { NetworkSet } from '../../base/networks.ts';
-import type { Conversation, SmtpServer } from '../smtp/server.ts';
+import type { Conversation, SmtpServer } from '../smtp/server/server.ts';
 import type { Peer } from '../smtp/session.ts';
 import { clientKey, plainAddress } from './address.ts';
 

@@ -13,7 +13,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { generate } from 'selfsigned';
 import { type Clock, DAY, SECOND, type Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { TlsSource } from '../smtp/server-duplex.ts';
+import type { TlsSource } from '../smtp/server/duplex.ts';
 
 export interface CertificateFiles {
   readonly cert: string;

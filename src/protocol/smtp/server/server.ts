@@ -1,0 +1,53 @@
+/**
+ * The SMTP server engine: speaks RFC 5321 with its extensions over any duplex stream and asks a
+ * Session (the port to `receive`) what to answer. It knows no sites, no policy and no spool.
+ *
+ * Read on: `dialog.ts` (order of commands), `verbs/` (a file for each), `transfer.ts`
+ * (content), `content.ts` (end of data), `grammar.ts` and `parameters.ts` (syntax).
+ */
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../../base/clock.ts';
+import type { Log } from '../../../base/log.ts';
+import type { Peer, Session } from '../session.ts';
+import { Dialog } from './dialog.ts';
+import { DuplexWire, type TlsSource } from './duplex.ts';
+
+export interface ServerOptions {
+  readonly hostname: string;
+  /** Random, the same for all listeners of this process: told in EHLO, by it our client knows us. */
+  readonly token: string;
+  /** Octets of content at most; told in EHLO. */
+  readonly sizeLimit: number;
+  /** Recipients in one transaction; at least 100 (RFC 5321 §4.5.3.1.8). */
+  readonly maxRecipients: number;
+  /** Absent: STARTTLS is not offered. */
+  readonly tls?: TlsSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openSession: (peer: Peer) => Session;
+}
+
+/** One connection that is being served. */
+export interface Conversation {
+  /** Resolves when the dialog is over and the session closed; never rejects. */
+  readonly done: Promise<void>;
+  /** Ends in order: idle ones are told 421 at once, a mail under way is finished first. */
+  stop(): void;
+  /** Cuts it off. */
+  destroy(): void;
+}
+
+export interface SmtpServer {
+  serve(stream: Duplex, peer: Peer): Conversation;
+}
+
+/** `options` is asked at each connection, so that a reload reaches new ones and leaves old ones alone. */
+export function createSmtpServer(options: () => ServerOptions): SmtpServer {
+  return {
+    serve(stream, peer) {
+      const now = options();
+      const dialog = new Dialog(now, peer, (events) => new DuplexWire(stream, events, now.tls, now.clock));
+      return { done: dialog.run(), stop: () => dialog.stop(), destroy: () => dialog.destroy() };
+    },
+  };
+}
