@@ -21,10 +21,18 @@ if (files.length === 0) {
   console.error(`no tests in ${args.join(' ')}`);
   process.exit(1);
 }
-const concurrency = args.includes('--serial') ? 1 : 2;
+const serial = args.includes('--serial');
+// A test that waits for ever fails, and says which it is.
+const timeout = serial ? 20 * 60_000 : 2 * 60_000;
 const run = spawnSync(
   process.execPath,
-  ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=900000', `--test-concurrency=${concurrency}`, ...files],
+  [
+    '--disable-warning=ExperimentalWarning',
+    '--test',
+    `--test-concurrency=${serial ? 1 : 2}`,
+    `--test-timeout=${timeout}`,
+    ...files,
+  ],
   { stdio: 'inherit' },
 );
 process.exit(run.status ?? 1);
