@@ -3,7 +3,8 @@
  * runs this. `--serial` runs one file at a time, for tests that measure or share the lab.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const args = process.argv.slice(2);
@@ -24,6 +25,8 @@ if (files.length === 0) {
 const serial = args.includes('--serial');
 // A test that waits for ever fails, and says which it is.
 const timeout = serial ? 20 * 60_000 : 2 * 60_000;
+// What tests leave behind goes with it.
+const folder = mkdtempSync(join(tmpdir(), 'restante-test-'));
 const run = spawnSync(
   process.execPath,
   [
@@ -33,6 +36,7 @@ const run = spawnSync(
     `--test-timeout=${timeout}`,
     ...files,
   ],
-  { stdio: 'inherit' },
+  { stdio: 'inherit', env: { ...process.env, TMPDIR: folder } },
 );
+rmSync(folder, { recursive: true, force: true });
 process.exit(run.status ?? 1);

@@ -236,7 +236,7 @@ export class Flow implements RunEvents {
     this.#p.aside.answered(flight.entry.id);
     // A turn is about ten mails long, when others wait for theirs.
     const turnOver = this.#p.ctx.lines.wanted && run.answered % MAILS_A_CONNECTION === 0;
-    if (turnOver || run.answered >= MOST_A_LINE) run.retire();
+    if (turnOver || run.worn || run.answered >= MOST_A_LINE) run.retire();
     this.#p.events.answered(run, flight, given);
     this.#p.events.changed();
   }

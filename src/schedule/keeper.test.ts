@@ -47,6 +47,25 @@ describe('up', () => {
     assert.equal(site.taken.length, 10);
   });
 
+  test('a line ends before the site takes us for an attacker, when many are refused in a row', async () => {
+    const w = new World();
+    const site = w.site('acme', { connections: 1 });
+    site.depth = 4;
+    // Postfix counts errors on a connection until it takes a mail, and hangs up after twenty.
+    const errors = new Map<unknown, number>();
+    site.answer = () => {
+      const [line] = site.lines;
+      errors.set(line, (errors.get(line) ?? 0) + 1);
+      return LATER;
+    };
+    w.keepers.start();
+    for (let i = 0; i < 100; i++) w.spool.put('acme');
+    await w.clock.advance(MINUTE);
+    assert.equal(new Set(site.tries.map((t) => t.id)).size, 100, 'each had its first try');
+    assert.ok(Math.max(...errors.values()) < 10, `${[...errors.values()]}`);
+    assert.equal(w.view('acme').state, 'up');
+  });
+
   test('a mail put off has its own clock: 5 min, 10 min, then at most every 30 min', async () => {
     const w = new World();
     const site = w.site('acme');

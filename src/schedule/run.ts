@@ -55,6 +55,9 @@ export interface RunEvents {
   unreadable(flight: Flight, why: string): void;
 }
 
+/** With what is pipelined behind it, still below the ten of Postfix. */
+const MOST_REFUSED = 6;
+
 export class Run {
   readonly line: Line;
   readonly #turn: Turn;
@@ -62,6 +65,8 @@ export class Run {
   readonly #events: RunEvents;
   #flights = 0;
   #answered: number;
+  /** Recipients refused since the line last took a mail. */
+  #refused = 0;
   #idleSince: number;
   #trouble: Trouble | null = null;
   #retired = false;
@@ -85,6 +90,14 @@ export class Run {
   /** Entries that it has had an answer for. */
   get answered(): number {
     return this.#answered;
+  }
+
+  /**
+   * So many recipients were refused in a row that the site may soon take us for an attacker: Postfix
+   * slows a client down after ten errors without a mail taken, and hangs up after twenty.
+   */
+  get worn(): boolean {
+    return this.#refused >= MOST_REFUSED;
   }
 
   /** Neither broken nor on its way out. */
@@ -128,6 +141,8 @@ export class Run {
     this.#idleSince = this.#clock.monotonic();
     if (given.kind === 'answered') {
       this.#answered++;
+      if (given.outcomes.some((o) => o.kind === 'delivered')) this.#refused = 0;
+      else this.#refused += given.outcomes.length;
       this.#events.answered(this, flight, given);
     } else {
       const culprit = this.#trouble === null;
