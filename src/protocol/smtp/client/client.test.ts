@@ -120,6 +120,24 @@ describe('pipelining', () => {
     assert.equal(fake.mails.length, 2);
   });
 
+  for (const keywords of [['PIPELINING'], ['PIPELINING', 'CHUNKING']]) {
+    test(`behind a mail that was refused no content is announced before a recipient is taken (${keywords})`, async () => {
+      const { fake, client } = await dialog({
+        keywords,
+        script: (at, _arg, nth) => (at === 'rcpt' && nth < 4 ? '450 4.2.0 Greylisted' : undefined),
+      });
+      for (const n of [1, 2, 3]) assert.equal((await client.give(mail(text(n)))).rcpt[0]?.code, 450);
+      const announced = /^(DATA|BDAT)/gm;
+      assert.equal(fake.reads.join('').match(announced)?.length, 1, 'only the first, unaware');
+      for (const n of [4, 5]) assert.equal((await client.give(mail(text(n)))).end?.code, 250);
+      assert.deepEqual(
+        fake.mails.map((m) => m.content.toString()),
+        [text(4), text(5)],
+      );
+      assert.deepEqual(fake.violations, []);
+    });
+  }
+
   test('a mail that is refused as a whole leaves no transaction for the next one', async () => {
     const { fake, client } = await dialog({
       script: (at, _arg, nth) => (at === 'rcpt' && nth === 1 ? '550 5.1.1 no' : undefined),

@@ -89,6 +89,8 @@ export class SmtpClient {
   #blind = 0;
   /** A transaction may be open on the server: RSET before the next MAIL. */
   #dirty = false;
+  /** The last mail was refused to all its recipients (greylisting, say): DATA behind such is an error to many servers, and they count. */
+  #careful = false;
 
   constructor({ opened, clock, deadlines }: ClientOptions) {
     this.offer = opened.offer;
@@ -190,14 +192,18 @@ export class SmtpClient {
 
   /** True: at least one recipient was accepted, and (with DATA) the server waits for content. */
   async #envelope(job: Job, lines: readonly string[], data: boolean): Promise<boolean> {
-    if (this.offer.pipelining) await this.#group(job, lines, data);
-    else await this.#step(job, lines, data);
     const { heard } = job;
+    if (!this.offer.pipelining) await this.#step(job, lines, data);
+    else if (data && this.#careful) {
+      await this.#group(job, lines, false);
+      if (taken(heard)) this.#note(job, 'data', await this.#ask('DATA', this.#deadlines.data));
+    } else await this.#group(job, lines, data);
+    this.#careful = !taken(heard);
     if (heard.lost) {
       this.#finish(job);
       return false;
     }
-    const accepted = heard.rcpt.some((r) => r && isPositive(r));
+    const accepted = taken(heard);
     if (data && heard.data?.code === 354) {
       if (accepted) return true;
       // RFC 2920 §3.1: 354 without a recipient; an empty content ends it, whatever the reply.
@@ -242,7 +248,7 @@ export class SmtpClient {
       if (job.heard.lost || !job.heard.mail || !isPositive(job.heard.mail)) return;
       i++;
     }
-    if (!data || !job.heard.rcpt.some((r) => r && isPositive(r))) return;
+    if (!data || !taken(job.heard)) return;
     this.#note(job, 'data', await this.#ask('DATA', this.#deadlines.data));
   }
 
@@ -271,12 +277,15 @@ export class SmtpClient {
 
   async #byBdat(job: Job, content: ClientContent, size: number, lines: readonly string[]): Promise<void> {
     const command = Buffer.from(`BDAT ${size} LAST\r\n`);
-    if (content.bytes && size <= BLIND && this.offer.pipelining) {
+    if (content.bytes && size <= BLIND && this.offer.pipelining && !this.#careful) {
       void this.#group(job, lines, false);
       this.#wire.write(command);
       this.#wire.write(content.bytes);
       this.#blind++;
-      this.#expectEnd(job, this.#deadlines.end, () => this.#blind--);
+      this.#expectEnd(job, this.#deadlines.end, () => {
+        this.#blind--;
+        this.#careful = !taken(job.heard);
+      });
       await this.#wire.drained(this.#deadlines.block);
       return;
     }
@@ -383,3 +392,6 @@ export class SmtpClient {
     this.#whenIdle = null;
   }
 }
+
+/** At least one recipient was accepted. */
+const taken = (heard: Transaction): boolean => heard.rcpt.some((r) => r && isPositive(r));
