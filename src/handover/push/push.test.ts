@@ -534,3 +534,15 @@ test('a clock that stands still lets nothing time out', async () => {
   const t = await got;
   assert.ok(t.kind === 'trouble' && t.cause === 'greeting');
 });
+
+test('what one line learns of refusals the next one knows: no content behind a mail that may be refused', async () => {
+  const fake = await primary({ script: (at) => (at === 'rcpt' ? '450 4.2.0 Greylisted' : undefined) });
+  const { handover } = push(fake);
+  for (let n = 0; n < 2; n++) {
+    const one = await line(handover);
+    const given = await one.give(parcel());
+    assert.equal(given.kind === 'answered' && given.outcomes[0]?.kind, 'deferred');
+    await one.close();
+  }
+  assert.equal(fake.reads.join('').match(/^(DATA|BDAT)/gm)?.length, 1, 'only on the first line');
+});

@@ -62,8 +62,18 @@ interface Job {
   sentAt: number;
 }
 
+/**
+ * Shared by the conversations with one site. `careful`: the last mail was refused to all its recipients
+ * (greylisting, say). Content announced behind such a mail is an error to many servers, and they count:
+ * Postfix slows a client down after ten.
+ */
+export interface Caution {
+  careful: boolean;
+}
+
 export interface ClientOptions {
   readonly opened: Opened;
+  readonly caution?: Caution;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
 }
@@ -78,6 +88,7 @@ export class SmtpClient {
   /** Mails that may be given before the first is answered. */
   readonly depth: number;
   readonly #wire: Wire;
+  readonly #caution: Caution;
   readonly #clock: Clock;
   readonly #deadlines: Deadlines;
   readonly #queue: Job[] = [];
@@ -89,13 +100,12 @@ export class SmtpClient {
   #blind = 0;
   /** A transaction may be open on the server: RSET before the next MAIL. */
   #dirty = false;
-  /** The last mail was refused to all its recipients (greylisting, say): DATA behind such is an error to many servers, and they count. */
-  #careful = false;
 
-  constructor({ opened, clock, deadlines }: ClientOptions) {
+  constructor({ opened, caution = { careful: false }, clock, deadlines }: ClientOptions) {
     this.offer = opened.offer;
     this.depth = opened.offer.pipelining ? PIPELINE : 1;
     this.#wire = opened.wire;
+    this.#caution = caution;
     this.#clock = clock;
     this.#deadlines = deadlines;
   }
@@ -194,11 +204,11 @@ export class SmtpClient {
   async #envelope(job: Job, lines: readonly string[], data: boolean): Promise<boolean> {
     const { heard } = job;
     if (!this.offer.pipelining) await this.#step(job, lines, data);
-    else if (data && this.#careful) {
+    else if (data && this.#caution.careful) {
       await this.#group(job, lines, false);
       if (taken(heard)) this.#note(job, 'data', await this.#ask('DATA', this.#deadlines.data));
     } else await this.#group(job, lines, data);
-    this.#careful = !taken(heard);
+    this.#caution.careful = !taken(heard);
     if (heard.lost) {
       this.#finish(job);
       return false;
@@ -277,14 +287,14 @@ export class SmtpClient {
 
   async #byBdat(job: Job, content: ClientContent, size: number, lines: readonly string[]): Promise<void> {
     const command = Buffer.from(`BDAT ${size} LAST\r\n`);
-    if (content.bytes && size <= BLIND && this.offer.pipelining && !this.#careful) {
+    if (content.bytes && size <= BLIND && this.offer.pipelining && !this.#caution.careful) {
       void this.#group(job, lines, false);
       this.#wire.write(command);
       this.#wire.write(content.bytes);
       this.#blind++;
       this.#expectEnd(job, this.#deadlines.end, () => {
         this.#blind--;
-        this.#careful = !taken(job.heard);
+        this.#caution.careful = !taken(job.heard);
       });
       await this.#wire.drained(this.#deadlines.block);
       return;
