@@ -89,7 +89,7 @@ export function judge(entry: Entry, told: readonly Told[], by: Circumstances): R
     heldBack === waiting.length
       ? waryInterval(again, by.random)
       : Math.min(ownInterval(entry.attempts, by.random), passes === null ? Infinity : passes - by.now);
-  return { delivered, failed, waiting, heldBack, nextTry: by.now + own };
+  return { delivered, failed, waiting, heldBack, nextTry: Math.round(by.now + own) };
 }
 
 /** A refusal as a deferral: the reply stays, so that people see what was said. */
