@@ -67,7 +67,8 @@ export const exim: Mta = {
     await lab.must('exim', [...EXIM, '-bd', '-q5s']);
   },
   async stop(lab) {
-    await lab.must('exim', ['sh', '-c', 'kill $(cat /run/exim4/exim.pid) && rm /run/exim4/exim.pid']);
+    // It removes the file itself, sooner or later.
+    await lab.must('exim', ['sh', '-c', 'kill $(cat /run/exim4/exim.pid); rm -f /run/exim4/exim.pid']);
   },
   queueId: (reply) => /id=(\S+)/.exec(reply)?.[1] ?? '',
   sent: (lab) =>
