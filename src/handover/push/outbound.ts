@@ -5,29 +5,19 @@
  *
  * RFC 5321 §5.1; 7505 §4.1 (null MX: 556 5.1.10); RFC 3463 X.1.2, X.4.4.
  */
+import type { Outbound } from '../../config/config.ts';
 import type { Resolver } from '../../dns/port.ts';
 import { canonicalAddress } from '../../dns/wire.ts';
 import { type Reply, reply } from '../../mail/reply.ts';
 import { type Means, reach, type Wish } from '../../primary/reach.ts';
 import { type Exchanger, type NoRoute, routeOf } from '../../primary/route.ts';
-import type { TlsPolicy } from '../../site/site.ts';
 import type { Handover, Line, Trouble } from '../port.ts';
 import { lineOf } from './push.ts';
-
-export type Way =
-  | { readonly kind: 'mx' }
-  | {
-      readonly kind: 'smarthost';
-      readonly host: string;
-      readonly port: number;
-      readonly tls: TlsPolicy;
-      readonly auth?: { readonly user: string; readonly password: string };
-    };
 
 export interface OutboundOptions extends Means {
   /** Canonical; without the `>` of its queue. An address literal `[192.0.2.1]` too. */
   readonly domain: string;
-  readonly way: Way;
+  readonly way: Outbound;
   readonly resolver: Resolver;
   /** Another port for exchangers found by MX; for tests. */
   readonly mxPort?: number;
@@ -74,7 +64,10 @@ function forGood({ why, text }: NoRoute): Reply | null {
   }
 }
 
-async function bySmartHost(way: Way & { kind: 'smarthost' }, resolver: Resolver): Promise<Wish | Trouble> {
+async function bySmartHost(
+  way: Outbound & { kind: 'smarthost' },
+  resolver: Resolver,
+): Promise<Wish | Trouble> {
   const found = await resolver.addresses(way.host);
   if (found.kind !== 'found') {
     const why = found.kind === 'failed' ? found.why : found.kind;

@@ -1,121 +1,29 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { generate } from 'selfsigned';
+import { ALL_KEYWORDS, type FakeAct, type FakeStation } from '../../../test/support/fake-primary.ts';
 import {
-  ALL_KEYWORDS,
-  type FakeAct,
-  type FakeOptions,
-  FakePrimary,
-  type FakeStation,
-} from '../../../test/support/fake-primary.ts';
+  cleanUp,
+  cleanups,
+  line,
+  ourselves,
+  parcel,
+  primary,
+  push,
+  short,
+  site,
+  trouble,
+} from '../../../test/support/lines.ts';
 import { SimClock } from '../../../test/support/sim-clock.ts';
-import { SystemClock } from '../../base/clock.ts';
 import { openKeyed } from '../../base/keyed.ts';
 import { silent } from '../../base/log.ts';
 import { MemoryResolver } from '../../dns/memory.ts';
-import { Ourselves } from '../../primary/ourselves.ts';
 import { Primaries } from '../../primary/primaries.ts';
 import { RFC_DEADLINES } from '../../protocol/smtp/client/open.ts';
-import type { Site } from '../../site/site.ts';
-import type { Given, Handover, Line, Parcel, Trouble } from '../port.ts';
-import { outboundHandover, type Way } from './outbound.ts';
+import type { Trouble } from '../port.ts';
 import { pushHandover } from './push.ts';
 
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const fn of cleanups.splice(0)) await fn();
-});
-
-const ourselves = new Ourselves({
-  hostname: 'mx2.test',
-  names: [],
-  addresses: [],
-  token: 'tok',
-  interfaces: () => [],
-});
-
-const site = (port: number, more: Partial<Site> = {}): Site => ({
-  name: 'acme',
-  domains: ['acme.test'],
-  collect: 'push',
-  primary: { kind: 'hosts', hosts: [{ host: '127.0.0.1', port }] },
-  tls: { kind: 'may' },
-  recipients: { kind: 'any' },
-  whileUp: 'accept',
-  hold: 1,
-  warn: [],
-  connections: 5,
-  probe: 1,
-  ...more,
-});
-
-async function primary(options: FakeOptions = {}): Promise<FakePrimary> {
-  const fake = await FakePrimary.start(options);
-  cleanups.push(() => fake.stop());
-  return fake;
-}
-
-/** Short deadlines are only for servers that hang: a slow machine must not fail a test. */
-function push(
-  fake: FakePrimary,
-  more: Partial<Site> = {},
-  deadlines = RFC_DEADLINES,
-): { handover: Handover; primaries: Primaries } {
-  const keyed = openKeyed(':memory:');
-  cleanups.push(() => keyed.close());
-  const means = { clock: new SystemClock(), log: silent, deadlines };
-  const primaries = new Primaries({
-    ...means,
-    keyed,
-    ourselves,
-    random: () => 0,
-    resolver: new MemoryResolver(),
-  });
-  return { handover: pushHandover({ ...means, site: site(fake.port, more), primaries }), primaries };
-}
-
-async function line(handover: Handover): Promise<Line> {
-  const got = await handover.connect(new AbortController().signal);
-  if (got.kind !== 'line') throw new Error(got.text);
-  cleanups.push(() => got.destroy());
-  return got;
-}
-
-async function trouble(handover: Handover): Promise<Trouble> {
-  const got = await handover.connect(new AbortController().signal);
-  if (got.kind === 'line') throw new Error('connected');
-  return got;
-}
-
-const BODY = Buffer.from('Subject: x\r\n\r\nbody\r\n');
-
-function parcel(...to: readonly string[]): Parcel {
-  return {
-    id: 'e1',
-    size: BODY.length,
-    envelope: {
-      sender: 's@b.test',
-      recipients: (to.length ? to : ['u@acme.test']).map((address) => ({ address })),
-      body: '7bit',
-      smtputf8: false,
-    },
-    open: async () => ({
-      size: BODY.length,
-      bytes: BODY,
-      async *chunks() {
-        yield BODY;
-      },
-      async close() {},
-    }),
-  };
-}
-
-/** "delivered failed", "null", or "trouble busy: null (alive)". */
-function short(given: Given): string {
-  const outcomes = given.outcomes.map((o) => o?.kind ?? 'null').join(' ');
-  if (given.kind === 'answered') return outcomes;
-  return `${given.trouble.cause}: ${outcomes}${given.alive ? ' (alive)' : ''}`;
-}
+afterEach(cleanUp);
 
 const at = (station: FakeStation, act: FakeAct) => (s: FakeStation) => (s === station ? act : undefined);
 
@@ -455,59 +363,6 @@ describe('TLS', async () => {
     await line(push(fake, { tls: { kind: 'none' } }).handover);
     assert.ok(!fake.commands.includes('STARTTLS'));
   });
-});
-
-describe('outbound', async () => {
-  const pems = await generate([{ name: 'commonName', value: 'smart.test' }], {
-    keyType: 'ec',
-    algorithm: 'sha256',
-  });
-  const means = { clock: new SystemClock(), log: silent, ourselves, random: () => 0 };
-  const out = (resolver: MemoryResolver, way: Way, mxPort = 25) =>
-    outboundHandover({ ...means, domain: 'far.test', way, resolver, mxPort });
-
-  test('a domain that does not exist, or takes no mail, says so for good; a silent DNS does not', async () => {
-    const mx: Way = { kind: 'mx' };
-    const gone = await trouble(out(new MemoryResolver(), mx));
-    assert.equal(gone.permanent?.enhanced, '5.1.2');
-    const nullMx = await trouble(out(new MemoryResolver().setMx('far.test', [0, '']), mx));
-    assert.equal(`${nullMx.permanent?.code} ${nullMx.permanent?.enhanced}`, '556 5.1.10');
-    const silentDns = await trouble(out(new MemoryResolver().fail(), mx));
-    assert.equal(silentDns.permanent, undefined);
-    assert.equal(silentDns.cause, 'dns');
-  });
-
-  test('mail goes to the exchangers, a dead one first', async () => {
-    const fake = await primary();
-    const dns = new MemoryResolver()
-      .setMx('far.test', [10, 'dead.test'], [20, 'live.test'])
-      .setAddresses('dead.test', '127.0.0.3')
-      .setAddresses('live.test', '127.0.0.1');
-    const l = await line(out(dns, { kind: 'mx' }, fake.port));
-    assert.equal(l.best, false);
-    assert.equal(short(await l.give(parcel())), 'delivered');
-  });
-
-  for (const mechanism of ['PLAIN', 'LOGIN']) {
-    test(`a smart host gets the password by AUTH ${mechanism} under TLS only`, async () => {
-      const auth = { user: 'me', password: 'secret' };
-      const tls = { key: pems.private, cert: pems.cert };
-      const fake = await primary({ tls, keywords: ['PIPELINING', `AUTH ${mechanism}`] });
-      const way = (port: number): Way => ({
-        kind: 'smarthost',
-        host: '127.0.0.1',
-        port,
-        tls: { kind: 'may' },
-        auth,
-      });
-      const l = await line(out(new MemoryResolver(), way(fake.port)));
-      assert.equal(short(await l.give(parcel())), 'delivered');
-      assert.ok(fake.commands.some((c) => c.startsWith(`AUTH ${mechanism}`)));
-      const clear = await primary({ keywords: ['PIPELINING', `AUTH ${mechanism}`] });
-      assert.equal((await trouble(out(new MemoryResolver(), way(clear.port)))).cause, 'refused');
-      assert.ok(!clear.commands.some((c) => c.startsWith('AUTH')));
-    });
-  }
 });
 
 test('a clock that stands still lets nothing time out', async () => {

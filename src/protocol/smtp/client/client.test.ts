@@ -5,8 +5,9 @@ import { afterEach, describe, test } from 'node:test';
 import { ALL_KEYWORDS, type FakeOptions, FakePrimary } from '../../../../test/support/fake-primary.ts';
 import { SystemClock } from '../../../base/clock.ts';
 import type { Envelope } from '../../../mail/envelope.ts';
-import { type ClientContent, type ClientMail, SmtpClient } from './client.ts';
+import { SmtpClient } from './client.ts';
 import { type Deadlines, open, RFC_DEADLINES } from './open.ts';
+import type { ClientContent, ClientMail } from './transaction.ts';
 
 const clock = new SystemClock();
 const CHUNKING = [...ALL_KEYWORDS, 'CHUNKING'];

@@ -15,43 +15,12 @@
  */
 import type { Clock } from '../../../base/clock.ts';
 import type { Envelope } from '../../../mail/envelope.ts';
-import { isPositive, type Reply } from '../../../mail/reply.ts';
+import { isPositive } from '../../../mail/reply.ts';
 import { isLine, mailLine, rcptLine } from './commands.ts';
 import { DotStuffer, Inspector } from './content.ts';
 import type { Deadlines, Offer, Opened } from './open.ts';
+import { type Caution, type ClientContent, type ClientMail, type Transaction, taken } from './transaction.ts';
 import { type Heard, isLost, type Lost, type Wire } from './wire.ts';
-
-export interface ClientContent {
-  readonly size: number;
-  /** All of it, when at hand. */
-  readonly bytes?: Uint8Array;
-  chunks(): AsyncIterable<Uint8Array>;
-  close(): Promise<void>;
-}
-
-export interface ClientMail {
-  readonly envelope: Envelope;
-  /** Null: it cannot be read. */
-  open(): Promise<ClientContent | null>;
-}
-
-/** What was heard of one mail. Null: no reply came, or nothing was asked. */
-export interface Transaction {
-  mail: Reply | null;
-  /** Parallel to envelope.recipients. */
-  readonly rcpt: (Reply | null)[];
-  /** To DATA: 354, or the refusal. */
-  data: Reply | null;
-  /** To the end of data, or to BDAT. */
-  end: Reply | null;
-  lost: Lost | null;
-  /** Why it was not sent, or not to its end: for a reason of its own. */
-  unsent: 'unreadable' | 'unclean' | 'smtputf8' | null;
-  /** Was anything of it written? */
-  begun: boolean;
-  /** Milliseconds from the end of data to its reply. */
-  latency: number;
-}
 
 interface Job {
   readonly mail: ClientMail;
@@ -60,15 +29,6 @@ interface Job {
   readonly finish: (t: Transaction) => void;
   /** Monotonic; 0 while its content is not sent to the end. */
   sentAt: number;
-}
-
-/**
- * Shared by the conversations with one site. `careful`: the last mail was refused to all its recipients
- * (greylisting, say). Content announced behind such a mail is an error to many servers, and they count:
- * Postfix slows a client down after ten.
- */
-export interface Caution {
-  careful: boolean;
 }
 
 export interface ClientOptions {
@@ -402,6 +362,3 @@ export class SmtpClient {
     this.#whenIdle = null;
   }
 }
-
-/** At least one recipient was accepted. */
-const taken = (heard: Transaction): boolean => heard.rcpt.some((r) => r && isPositive(r));
