@@ -95,12 +95,13 @@ export function showQueues(terminal: Terminal, title: string, rows: readonly Que
 /** What a person has to know beside the numbers. */
 export function note(row: Omit<SiteRow, 'site'>, now: number): string {
   const parts: string[] = [];
-  if (row.wary) parts.push('wary: refusals are held back');
   if (row.reason) parts.push(plain(row.reason));
   if (row.nextProbe) parts.push(`next probe in ${span(Date.parse(row.nextProbe) - now)}`);
   if (row.until) parts.push(`until ${row.until}`);
   if (row.connections > 0)
     parts.push(`${count(row.connections, 'connection')}${row.host ? ` to ${row.host}` : ''}`);
   if (row.held > 0) parts.push(`${row.held} held`);
+  // While it is down nothing is refused.
+  if (row.wary && row.state !== 'down') parts.push('wary: refusals are held back');
   return parts.join('; ');
 }
