@@ -128,7 +128,7 @@ export class Columns {
   }
 }
 
-const NO_BORDERS = {
+export const NO_BORDERS = {
   top: '',
   'top-mid': '',
   'top-left': '',
