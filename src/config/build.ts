@@ -65,7 +65,7 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
   return {
     name,
     domains: site.domains,
-    collect: site.collect,
+    collect: { kind: site.collect },
     primary: primaryOf(site.primary),
     tls: tlsOf(site.tls),
     ...optional({ expect: expectationOf(site.expect) }),

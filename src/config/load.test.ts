@@ -44,7 +44,7 @@ describe('configuration', () => {
       {
         name: 'acme',
         domains: ['acme.example'],
-        collect: 'push',
+        collect: { kind: 'push' },
         primary: { kind: 'mx' },
         tls: { kind: 'may' },
         recipients: { kind: 'any' },

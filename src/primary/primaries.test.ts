@@ -31,7 +31,7 @@ const never = new AbortController().signal;
 const acme = (more: Partial<Site> = {}): Site => ({
   name: 'acme',
   domains: ['acme.test'],
-  collect: 'push',
+  collect: { kind: 'push' },
   primary: { kind: 'mx' },
   tls: { kind: 'none' },
   recipients: { kind: 'any' },

@@ -10,7 +10,7 @@ import { reroute } from './reroute.ts';
 const site = (name: string, ...domains: string[]): Site => ({
   name,
   domains,
-  collect: 'push',
+  collect: { kind: 'push' },
   primary: { kind: 'mx' },
   tls: { kind: 'may' },
   recipients: { kind: 'any' },

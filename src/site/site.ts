@@ -27,6 +27,12 @@ export type Expectation =
   | { readonly kind: 'ehlo'; readonly name: string }
   | { readonly kind: 'fingerprint'; readonly sha256: string };
 
+/**
+ * How the site gets its mail. `push`: as soon as its primary lives. The others call for it: `etrn` starts
+ * a push, `odmr` turns its own connection round, `mailbox` is fetched by POP3; `batch` is given to a command.
+ */
+export type Collect = { readonly kind: 'push' };
+
 /** Which recipients the site has. */
 export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };
 
@@ -38,7 +44,7 @@ export interface Claim {
 }
 
 export interface Site extends Claim {
-  readonly collect: 'push';
+  readonly collect: Collect;
   readonly primary: PrimarySource;
   readonly tls: TlsPolicy;
   readonly expect?: Expectation;

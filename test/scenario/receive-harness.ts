@@ -128,7 +128,7 @@ export function makeSite(name: string, domains: readonly string[], more: Partial
   return {
     name,
     domains: domains.map(canonicalDomain),
-    collect: 'push',
+    collect: { kind: 'push' },
     primary: { kind: 'mx' },
     tls: { kind: 'may' },
     recipients: { kind: 'any' },

@@ -30,7 +30,7 @@ export const ourselves = new Ourselves({
 export const site = (port: number, more: Partial<Site> = {}): Site => ({
   name: 'acme',
   domains: ['acme.test'],
-  collect: 'push',
+  collect: { kind: 'push' },
   primary: { kind: 'hosts', hosts: [{ host: '127.0.0.1', port }] },
   tls: { kind: 'may' },
   recipients: { kind: 'any' },
