@@ -224,11 +224,12 @@ describe('down', () => {
     w.spool.put('acme');
     await w.clock.advance(30 * MINUTE);
     const before = site.connects.length;
-    for (let i = 0; i < 100; i++) {
+    // Often enough that some come while a probe is on its way, which takes 10 ms here.
+    for (let i = 0; i < 2000; i++) {
       w.keepers.signOfLife('acme', 'again');
-      await w.clock.advance(100);
+      await w.clock.advance(5);
     }
-    assert.ok(site.connects.length - before <= 3);
+    assert.ok(site.connects.length - before <= 3, `${site.connects.length - before} connections`);
   });
 
   test('one mail that breaks its line does not stop those behind it', async () => {

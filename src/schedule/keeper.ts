@@ -135,8 +135,7 @@ export class Keeper implements FlowEvents {
   /** Somebody has seen the site alive: probe now, unless that was just done. */
   signOfLife(why: string): void {
     if (this.#state.is !== 'down') return;
-    this.#log.info('sign of life', { why });
-    this.#prober.soon(false);
+    if (this.#prober.soon('sign')) this.#log.info('sign of life', { why });
     this.#pump();
   }
 
@@ -146,7 +145,7 @@ export class Keeper implements FlowEvents {
     if (state === 'held') return false;
     this.#lease?.hasten(this.#ctx.clock.now());
     this.#flow.giveBack(this.#aside.all());
-    if (state === 'down') this.#prober.soon(true);
+    if (state === 'down') this.#prober.soon('word');
     if (state === 'up' && this.#hasMail) this.#state.to('draining', 'flushed');
     this.arrived();
     return true;
@@ -184,7 +183,7 @@ export class Keeper implements FlowEvents {
     this.#handover = handover;
     this.#policy = policy;
     this.#flow.renew();
-    if (this.#state.is === 'down') this.#prober.soon(true);
+    if (this.#state.is === 'down') this.#prober.soon('word');
     this.#pump();
   }
 

@@ -41,8 +41,8 @@ export class Prober {
   /** In vain, since the last answer. */
   #failed = 0;
   #under: AbortController | null = null;
-  /** A sign of life came while a probe was on its way. */
-  #asked = false;
+  /** What came while a probe was on its way: a sign of life, or a word that is to be trusted. */
+  #asked: 'sign' | 'word' | null = null;
 
   constructor(parts: ProberParts) {
     this.#p = parts;
@@ -78,8 +78,11 @@ export class Prober {
   again(): void {
     this.#failed++;
     const now = this.#p.ctx.clock.monotonic();
-    this.#at = this.#asked ? now : Math.max(this.#last + this.#interval(), now + LEAST_PAUSE);
-    this.#asked = false;
+    const pause = this.#asked
+      ? this.#signPause(this.#asked)
+      : Math.max(this.#interval(), now + LEAST_PAUSE - this.#last);
+    this.#at = Math.max(now, this.#last + pause);
+    this.#asked = null;
   }
 
   /** A mail had its answer: the next interval begins small. */
@@ -93,16 +96,21 @@ export class Prober {
     this.#at = Math.max(this.#p.ctx.clock.monotonic(), this.#last + this.#interval());
   }
 
-  /** Somebody has seen it alive. `now`: he is to be trusted with a connection of his own. */
-  soon(now: boolean): void {
+  /**
+   * Somebody has seen it alive (a sign), or is to be trusted with a connection of his own (a word). False:
+   * that changes nothing, since a probe is on its way or as near.
+   */
+  soon(what: 'sign' | 'word'): boolean {
     this.#failed = 0;
-    if (now) this.#hastenFrom = 0;
+    if (what === 'word') this.#hastenFrom = 0;
     if (this.busy) {
-      this.#asked = true;
-      return;
+      this.#asked = this.#asked === 'word' ? 'word' : what;
+      return false;
     }
-    const at = Math.max(this.#p.ctx.clock.monotonic(), now ? 0 : this.#last + SIGN_PAUSE);
-    this.#at = this.#at === null ? at : Math.min(this.#at, at);
+    const at = Math.max(this.#p.ctx.clock.monotonic(), this.#last + this.#signPause(what));
+    if (this.#at !== null && this.#at <= at) return false;
+    this.#at = at;
+    return true;
   }
 
   /** No more: it is up, held or over. */
@@ -146,6 +154,10 @@ export class Prober {
     if (abort.signal.aborted && result.kind !== 'life' && result.kind !== 'fellow')
       result = { kind: 'nothing' };
     this.#p.probed(result, begun, lease);
+  }
+
+  #signPause(what: 'sign' | 'word'): number {
+    return what === 'word' ? 0 : SIGN_PAUSE;
   }
 
   #interval(): number {
