@@ -4,10 +4,12 @@
  * built once. A reader of standard error that has stopped costs lines, never memory or mail.
  */
 import { destination, type Logger, pino } from 'pino';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import type { Fields, Log } from '../base/log.ts';
 import type { LogLevel } from '../config/config.ts';
 
+/** Lines wait for so many milliseconds, or octets, and leave in one write; a warning goes at once. */
+const GATHER = { ms: 50, octets: 64 * 1024 };
 const MOST_PENDING = 4 * 1024 * 1024;
 const WEIGHT: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50 };
 // Each line begins with {"level":"…: its weight is told by the word's first letter.
@@ -32,7 +34,7 @@ export interface Logging {
 }
 
 export async function openLog(level: LogLevel, clock: Clock): Promise<Logging> {
-  return makeLog(level, clock, await standardError());
+  return makeLog(level, clock, await standardError(clock));
 }
 
 export function makeLog(level: LogLevel, clock: Clock, sink: Sink): Logging {
@@ -99,11 +101,37 @@ class PinoLog implements Log {
   }
 }
 
-async function standardError(): Promise<Sink> {
+function gathering(clock: Clock, sink: Sink): Sink {
+  let lines: string[] = [];
+  let octets = 0;
+  let timer: Timer | undefined;
+  const send = (): void => {
+    timer?.cancel();
+    timer = undefined;
+    if (lines.length === 0) return;
+    sink.write(lines.join(''));
+    lines = [];
+    octets = 0;
+  };
+  return {
+    write(line) {
+      lines.push(line);
+      octets += line.length;
+      if (octets >= GATHER.octets || weightOf(line) >= WEIGHT.warn) send();
+      else timer ??= clock.after(GATHER.ms, send);
+    },
+    flush() {
+      send();
+      sink.flush();
+    },
+  };
+}
+
+async function standardError(clock: Clock): Promise<Sink> {
   if (!process.stderr.isTTY) {
     const stream = destination({ dest: 2, sync: false, maxLength: MOST_PENDING });
     stream.on('error', () => {}); // nobody reads any more: there is nowhere left to say so
-    return { write: (line) => void stream.write(line), flush: () => stream.flushSync() };
+    return gathering(clock, { write: (line) => void stream.write(line), flush: () => stream.flushSync() });
   }
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({

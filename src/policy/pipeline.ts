@@ -2,13 +2,13 @@
  * The order of checks, and nothing else: each check has a file of its own. The first refusal
  * counts. Cheap ones and those that keep the door shut come first.
  */
-
+import { type Soon, then } from '../base/soon.ts';
 import type { MailCommand, RcptCommand } from '../protocol/smtp/session.ts';
 import type { SiteDirectory } from '../site/site.ts';
 import { loops, type Part, type Passing } from './loop.ts';
 import type { PrimaryKnowledge, RoomView, Settings } from './ports.ts';
 import type { RecipientLists } from './recipients.ts';
-import { knownRecipient } from './recipients.ts';
+import { knownRecipient, type Lookup } from './recipients.ts';
 import { type Route, routeOf, secondHop } from './relay.ts';
 import { queueRoom, spoolRoom } from './room.ts';
 import { actualSize, declaredSize, sizeForSite } from './size.ts';
@@ -49,12 +49,18 @@ export class Policy {
     );
   }
 
-  async rcpt(rcpt: RcptCommand, mail: MailCommand, localAddress: string): Promise<Route | Refusal> {
-    const { settings, directory, primaries, recipients, spool } = this.#world;
+  rcpt(rcpt: RcptCommand, mail: MailCommand, localAddress: string): Soon<Route | Refusal> {
+    const { settings, directory, recipients } = this.#world;
     const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress });
     if (route.kind !== 'route') return route;
+    const { site, address } = route;
+    const lookup = site && !route.always ? recipients.lookup(site, address) : 'listed';
+    return then(lookup, (found) => this.#routed(route, found, mail));
+  }
+
+  #routed(route: Route, lookup: Lookup, mail: MailCommand): Route | Refusal {
+    const { primaries, spool } = this.#world;
     const { site, address, queue } = route;
-    const lookup = site && !route.always ? await recipients.lookup(site, address) : 'listed';
     const known = site && primaries.capabilities(site.name);
     return (
       refusal(secondHop(address, lookup)) ??

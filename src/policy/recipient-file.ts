@@ -7,6 +7,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { type Clock, SECOND, sleep } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Soon } from '../base/soon.ts';
 import { parseRecipientList, type RecipientList } from './recipient-list.ts';
 
 const CHECK_INTERVAL = SECOND;
@@ -32,8 +33,11 @@ export class RecipientFile {
   }
 
   /** The list as it is now; undefined if there never was a good one. */
-  async current(): Promise<RecipientList | undefined> {
-    if (this.#clock.monotonic() - this.#checked < CHECK_INTERVAL) return this.#list;
+  current(): Soon<RecipientList | undefined> {
+    return this.#clock.monotonic() - this.#checked < CHECK_INTERVAL ? this.#list : this.#looked();
+  }
+
+  async #looked(): Promise<RecipientList | undefined> {
     this.#checking ??= this.#check().finally(() => {
       this.#checking = undefined;
       this.#checked = this.#clock.monotonic();

@@ -168,7 +168,7 @@ describe('a file of recipients', () => {
     // A FIFO without a writer blocks whoever reads it, as a dead NFS server does.
     const { execFileSync } = await import('node:child_process');
     execFileSync('mkfifo', [path]);
-    const answer = look('joe@a.example');
+    const answer = Promise.resolve(look('joe@a.example'));
     let done = false;
     void answer.then(() => (done = true));
     while (clock.armed === 0) await clock.settle();

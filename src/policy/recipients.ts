@@ -5,8 +5,10 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { type Soon, then } from '../base/soon.ts';
 import type { Site } from '../site/site.ts';
 import { RecipientFile } from './recipient-file.ts';
+import type { RecipientList } from './recipient-list.ts';
 import { ACCEPT, defer, reject, type Verdict } from './verdict.ts';
 
 export type Lookup =
@@ -31,10 +33,10 @@ export class RecipientLists {
     this.#log = how.log;
   }
 
-  async lookup(site: Site, address: string): Promise<Lookup> {
+  lookup(site: Site, address: string): Soon<Lookup> {
     if (site.recipients.kind === 'any') return 'any';
-    const list = await this.#file(site.recipients.path).current();
-    return list ? list.lookup(address) : 'broken';
+    const current = this.#file(site.recipients.path).current();
+    return then<RecipientList | undefined, Lookup>(current, (list) => list?.lookup(address) ?? 'broken');
   }
 
   #file(path: string): RecipientFile {

@@ -6,6 +6,7 @@
  * aborted or too large leaves nothing; each octet is passed on as it came and looked at once,
  * and none is looked at behind the header.
  */
+import type { Soon } from '../base/soon.ts';
 import type { Origin } from '../mail/envelope.ts';
 import { HeaderCollector, type HeaderScan } from '../mail/header.ts';
 import { buildReceived, receivedWith } from '../mail/received.ts';
@@ -53,7 +54,7 @@ export class IncomingMail implements ContentSink {
     return this.#draft.write(chunk);
   }
 
-  async end(): Promise<Reply> {
+  end(): Soon<Reply> {
     const scan = this.#header.scan();
     const head = this.#received();
     const verdict = this.#judge(scan, head.byteLength);

@@ -5,8 +5,11 @@
  * Promises: nobody's recipient is taken without policy's word; when the connection is gone,
  * nothing of an unfinished mail stays.
  */
+import { type Soon, then } from '../base/soon.ts';
 import { describe, type Reply, reply } from '../mail/reply.ts';
+import type { Route } from '../policy/relay.ts';
 import { spoolRefusal } from '../policy/room.ts';
+import type { Refusal } from '../policy/verdict.ts';
 import type {
   ContentSink,
   MailCommand,
@@ -15,6 +18,7 @@ import type {
   RcptCommand,
   Session,
 } from '../protocol/smtp/session.ts';
+import type { Draft, Refused } from '../spool/port.ts';
 import { IncomingMail } from './incoming.ts';
 import type { Receiving } from './receiver.ts';
 import { mailRefused, who } from './telling.ts';
@@ -40,7 +44,7 @@ export class ReceiveSession implements Session {
     this.#peer = peer;
   }
 
-  async connect(): Promise<Reply | null> {
+  connect(): null {
     const { log, primaries, events } = this.#receiving;
     const { address, port } = this.#peer;
     log.info('connection', { peer: address, port });
@@ -48,11 +52,11 @@ export class ReceiveSession implements Session {
     return null;
   }
 
-  async hello(): Promise<Reply | null> {
+  hello(): null {
     return null;
   }
 
-  async mail(command: MailCommand, manner: Manner): Promise<Reply> {
+  mail(command: MailCommand, manner: Manner): Reply {
     const { policy, directory } = this.#receiving;
     const verdict = policy.mail(command);
     this.#transaction = new Transaction(command, manner, directory());
@@ -62,10 +66,14 @@ export class ReceiveSession implements Session {
     return mailRefused(this.#receiving.log, verdict, who(this.#peer, refused));
   }
 
-  async rcpt(command: RcptCommand): Promise<Reply> {
+  rcpt(command: RcptCommand): Soon<Reply> {
     const transaction = this.#transaction;
     if (!transaction) return OUT_OF_ORDER;
-    const verdict = await this.#receiving.policy.rcpt(command, transaction.mail, this.#peer.localAddress);
+    const verdict = this.#receiving.policy.rcpt(command, transaction.mail, this.#peer.localAddress);
+    return then(verdict, (known) => this.#judged(command, transaction, known));
+  }
+
+  #judged(command: RcptCommand, transaction: Transaction, verdict: Route | Refusal): Reply {
     if (verdict.kind === 'route') {
       transaction.add(command, verdict);
       return RECIPIENT_OK;
@@ -80,20 +88,24 @@ export class ReceiveSession implements Session {
     return this.#refused > REFUSED_LIMIT ? TOO_MANY_REFUSED : verdict.reply;
   }
 
-  async content(): Promise<ContentSink | Reply> {
+  content(): Soon<ContentSink | Reply> {
     const transaction = this.#transaction;
     if (!transaction || transaction.parts.length === 0) return OUT_OF_ORDER;
     const size = transaction.mail.size;
-    const draft = await this.#receiving.spool.draft({
+    const draft = this.#receiving.spool.draft({
       ...(size !== undefined && { size }),
       queues: transaction.parts.map((part) => part.queue),
     });
+    return then(draft, (begun) => this.#begun(transaction, begun));
+  }
+
+  #begun(transaction: Transaction, draft: Draft | Refused): ContentSink | Reply {
     if (draft.kind === 'refused') {
       return mailRefused(this.#receiving.log, spoolRefusal(draft), who(this.#peer, transaction));
     }
     // The connection may have gone while the spool made room.
     if (this.#transaction !== transaction) {
-      await draft.abort();
+      void draft.abort();
       return OUT_OF_ORDER;
     }
     this.#transaction = undefined;

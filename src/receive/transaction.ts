@@ -23,6 +23,8 @@ export class Transaction {
   readonly mail: MailCommand;
   readonly manner: Manner;
   readonly #directory: SiteDirectory;
+  /** In the order of their first recipients. */
+  readonly parts: Part[] = [];
   readonly #parts = new Map<QueueName, Part>();
 
   constructor(mail: MailCommand, manner: Manner, directory: SiteDirectory) {
@@ -31,27 +33,26 @@ export class Transaction {
     this.#directory = directory;
   }
 
-  /** In the order of their first recipients. */
-  get parts(): readonly Part[] {
-    return [...this.#parts.values()];
-  }
-
   get recipients(): readonly string[] {
     return this.parts.flatMap((part) => part.recipients.map((r) => r.address));
   }
 
   add(rcpt: RcptCommand, route: Route): void {
-    let part = this.#parts.get(route.queue);
-    if (!part) {
-      const site = route.site && { site: route.site.name };
-      part = { queue: route.queue, ...site, recipients: [] };
-      this.#parts.set(route.queue, part);
-    }
-    part.recipients.push({
+    this.#part(route).recipients.push({
       address: route.address,
       ...(rcpt.notify && { notify: rcpt.notify }),
       ...(rcpt.orcpt !== undefined && { orcpt: rcpt.orcpt }),
     });
+  }
+
+  #part(route: Route): Part {
+    const there = this.#parts.get(route.queue);
+    if (there) return there;
+    const site = route.site && { site: route.site.name };
+    const part: Part = { queue: route.queue, ...site, recipients: [] };
+    this.#parts.set(route.queue, part);
+    this.parts.push(part);
+    return part;
   }
 
   /** Whether these sites would put each recipient where it was put: a reload may have come in between. */

@@ -8,6 +8,7 @@
  * answered otherwise).
  */
 import type { Instant } from '../base/clock.ts';
+import type { Soon } from '../base/soon.ts';
 import type { Envelope, Origin } from '../mail/envelope.ts';
 import type { Outcome } from '../mail/outcome.ts';
 
@@ -87,8 +88,8 @@ export interface Draft {
   readonly id: MailId;
   /** Octets of body written so far. */
   readonly written: number;
-  /** Resolves = back-pressure. The caller may not touch `body` afterwards. Rejects never; trouble shows at commit. */
-  write(body: Uint8Array): Promise<void>;
+  /** A promise is back-pressure. The caller may not touch `body` afterwards. Rejects never; trouble shows at commit. */
+  write(body: Uint8Array): Promise<void> | void;
   /** `head` goes above what was written. Resolves once durable: now 250 may be said. Ends the draft. */
   commit(head: Uint8Array, to: readonly NewEntry[]): Promise<Committed | Refused>;
   /** Ends the draft and leaves nothing. Idempotent. */
@@ -195,7 +196,7 @@ export interface Gone {
 
 export interface Spool {
   /** `size`: as declared by SIZE=. Says at once if there is no room for these queues. */
-  draft(room: { readonly size?: number; readonly queues: readonly QueueName[] }): Promise<Draft | Refused>;
+  draft(room: { readonly size?: number; readonly queues: readonly QueueName[] }): Soon<Draft | Refused>;
   /** Octets that this queue may still take by its share; asked at each RCPT, answers at once. */
   room?(queue: QueueName): number;
   lease(queue: QueueName, holder: string): Promise<Lease | Busy>;

@@ -5,6 +5,7 @@
  * a connection.
  */
 
+import type { Soon } from '../../base/soon.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Reply } from '../../mail/reply.ts';
 
@@ -49,20 +50,20 @@ export interface ContentSink {
   /** Back-pressure: the engine reads no more from the peer before it resolves. */
   write(chunk: Uint8Array): Promise<void> | void;
   /** All is there. The reply to the end of data; the transaction is over. */
-  end(): Promise<Reply>;
+  end(): Soon<Reply>;
   /** Content was refused by the engine or the connection broke: nothing of it may stay. Idempotent. */
   abort(): void;
 }
 
 export interface Session {
   /** Null: greet. A 4yz or 5yz reply is said instead and the connection closed. */
-  connect(): Promise<Reply | null>;
+  connect(): Soon<Reply | null>;
   /** EHLO/HELO. Null: accept, with the engine's own text. */
-  hello(manner: Manner): Promise<Reply | null>;
-  mail(command: MailCommand, manner: Manner): Promise<Reply>;
-  rcpt(command: RcptCommand): Promise<Reply>;
+  hello(manner: Manner): Soon<Reply | null>;
+  mail(command: MailCommand, manner: Manner): Soon<Reply>;
+  rcpt(command: RcptCommand): Soon<Reply>;
   /** DATA, or the first BDAT, after at least one accepted recipient. */
-  content(): Promise<ContentSink | Reply>;
+  content(): Soon<ContentSink | Reply>;
   /** The transaction ended otherwise than by `ContentSink.end`: RSET, EHLO, STARTTLS, content that the engine refused. */
   reset(): void;
   /** The connection is gone. Called once, always. */

@@ -10,12 +10,14 @@ export interface CachedRecord {
   readonly offset: number;
   readonly item: MessageItem;
   readonly detail: MessageDetail;
-  /** Checked. Null: not read yet. */
-  readonly data: Buffer | null;
+  /** Checked, in pieces. Null: not read yet. */
+  readonly data: readonly Uint8Array[] | null;
 }
 
 /** What a record costs besides its content. */
 const OVERHEAD = 2048;
+
+const weightOf = ({ item, data }: CachedRecord): number => OVERHEAD + (data ? item.dataLength : 0);
 
 export class RecordCache {
   readonly #limit: number;
@@ -26,13 +28,14 @@ export class RecordCache {
     this.#limit = limit;
   }
 
-  put(segment: number, offset: number, item: MessageItem, detail: MessageDetail, data: Buffer | null): void {
-    this.#drop(item.mail);
-    this.#octets += OVERHEAD + (data?.length ?? 0);
-    this.#records.set(item.mail, { segment, offset, item, detail, data });
-    for (const mail of this.#records.keys()) {
+  put(record: CachedRecord): void {
+    const { mail } = record.item;
+    this.#drop(mail);
+    this.#octets += weightOf(record);
+    this.#records.set(mail, record);
+    for (const oldest of this.#records.keys()) {
       if (this.#octets <= this.#limit) return;
-      this.#drop(mail);
+      this.#drop(oldest);
     }
   }
 
@@ -44,7 +47,7 @@ export class RecordCache {
   #drop(mail: number): void {
     const record = this.#records.get(mail);
     if (!record) return;
-    this.#octets -= OVERHEAD + (record.data?.length ?? 0);
+    this.#octets -= weightOf(record);
     this.#records.delete(mail);
   }
 }

@@ -175,14 +175,14 @@ export class Compactor {
       const detail = { ...record.detail, entries: kept.map((k) => k.detail) } as MessageDetail;
       const data = record.data;
       return {
-        piece: { meta: encodeMeta([{ item, detail }]), data: [data] },
+        piece: { meta: encodeMeta([{ item, detail }]), data },
         rows,
         isTrue: () => rows.every((row) => isAt(row)),
         placed: (segment, at) => {
           segment.written += rows.length * messageWeight(item.size, item.large);
           for (const row of rows) if (isAt(row)) store.placeMessage(row, segment, at);
           segment.copiedFrom.add(victim.number);
-          store.cache.put(segment.number, at, item, detail, data);
+          store.cache.put({ segment: segment.number, offset: at, item, detail, data });
         },
       };
     } catch (error) {

@@ -3,7 +3,9 @@
  * one, or one that finds the memory for all drafts used up, goes to a file of its own as it comes. So
  * nobody's slow upload holds a segment, and the number of drafts does not decide about memory.
  */
+
 import { isNoSpace } from '../../base/files.ts';
+import type { Soon } from '../../base/soon.ts';
 import type { Committed, Draft, MailId, NewEntry, QueueName, Refused } from '../port.ts';
 import { entryText, mailText } from './ids.ts';
 import type { LargeBody, LargeDraft } from './large.ts';
@@ -29,9 +31,14 @@ export class Drafts {
     this.limits = limits;
   }
 
-  async begin(room: { size?: number; queues: readonly QueueName[] }): Promise<Draft | Refused> {
+  begin(room: { size?: number; queues: readonly QueueName[] }): Soon<Draft | Refused> {
     const { store } = this;
-    if (store.room.isStale) await store.room.refresh();
+    if (store.room.isStale) return store.room.refresh().then(() => this.#begin(room));
+    return this.#begin(room);
+  }
+
+  #begin(room: { size?: number; queues: readonly QueueName[] }): Draft | Refused {
+    const { store } = this;
     const refused = this.refuses(room.size ?? 0, room.queues);
     if (refused) return refused;
     const mail = store.numbers.next();
@@ -53,6 +60,10 @@ export class Drafts {
 }
 
 const refusal = (why: Refused['why'], text: string): Refused => ({ kind: 'refused', why, text });
+
+/** A small part of a large buffer (of pipelined mails, say) must not keep all of it in memory. */
+const compact = (body: Uint8Array): Uint8Array =>
+  body.byteLength * 2 < body.buffer.byteLength ? Uint8Array.from(body) : body;
 
 /** Octets by which a claim on room grows when more comes than was declared. */
 const CLAIM_STEP = 64 * 1024;
@@ -83,16 +94,16 @@ class LogDraft implements Draft {
     all.store.room.claim(declared);
   }
 
-  write(body: Uint8Array): Promise<void> {
-    if (this.#ended) return Promise.resolve();
+  write(body: Uint8Array): Promise<void> | void {
+    if (this.#ended) return;
     this.written += body.byteLength;
-    if (this.#refused) return Promise.resolve();
+    if (this.#refused) return;
     if (this.written > this.#claimed) this.#claimMore();
     if (!this.#spilled && this.#fits(body.byteLength)) {
-      this.#pieces.push(body);
+      this.#pieces.push(compact(body));
       this.#gathered += body.byteLength;
       this.#all.gathered += body.byteLength;
-      return Promise.resolve();
+      return;
     }
     this.#spilled = true;
     this.#writing = this.#writing.then(() => this.#toFile(body));
@@ -101,7 +112,7 @@ class LogDraft implements Draft {
 
   async commit(head: Uint8Array, to: readonly NewEntry[]): Promise<Committed | Refused> {
     if (this.#ended) return refusal('io', 'the draft has ended');
-    await this.#writing;
+    if (this.#spilled) await this.#writing;
     const { store } = this.#all;
     if (this.#refused || to.length === 0) {
       await this.abort();
@@ -109,7 +120,7 @@ class LogDraft implements Draft {
     }
     let body: LargeBody | undefined;
     try {
-      body = await this.#file?.finish();
+      if (this.#file) body = await this.#file.finish();
     } catch (error) {
       this.#fail(error);
       await this.abort();

@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { type FileLock, type Files, systemFiles } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
+import type { Soon } from '../../base/soon.ts';
 import type {
   Busy,
   Content,
@@ -112,6 +113,8 @@ class LogSpool implements Spool {
   readonly #files: Files;
   readonly #dir: string;
   readonly #listeners = new Set<(queue: QueueName) => void>();
+  /** Queues of this turn of the loop: a group of mails for one queue is one hint. */
+  readonly #arrivals = new Set<QueueName>();
   #closed: Promise<void> | null = null;
 
   constructor(options: LogSpoolOptions, files: Files, limits: LogLimits, lock: FileLock) {
@@ -160,7 +163,7 @@ class LogSpool implements Spool {
     });
   }
 
-  draft(room: { readonly size?: number; readonly queues: readonly QueueName[] }): Promise<Draft | Refused> {
+  draft(room: { readonly size?: number; readonly queues: readonly QueueName[] }): Soon<Draft | Refused> {
     return this.#drafts.begin(room);
   }
 
@@ -233,11 +236,20 @@ class LogSpool implements Spool {
   }
 
   #arrived(queue: QueueName): void {
-    for (const fn of this.#listeners) {
-      try {
-        fn(queue);
-      } catch (error) {
-        this.#store.log.error('arrival hint failed', { queue, why: String(error) });
+    if (this.#arrivals.size === 0) queueMicrotask(() => this.#hint());
+    this.#arrivals.add(queue);
+  }
+
+  #hint(): void {
+    const queues = [...this.#arrivals];
+    this.#arrivals.clear();
+    for (const queue of queues) {
+      for (const fn of this.#listeners) {
+        try {
+          fn(queue);
+        } catch (error) {
+          this.#store.log.error('arrival hint failed', { queue, why: String(error) });
+        }
       }
     }
   }

@@ -127,7 +127,7 @@ async function split(
     mail,
     entries: [{ queue: to, envelope, origin: entry.origin, suffix: top }],
     arrived: entry.arrived,
-    head: [record.data],
+    head: record.data,
     top,
     ...(record.detail.body ? { body: record.detail.body } : {}),
   };

@@ -45,6 +45,7 @@ export interface Birth {
   readonly mail: number;
   readonly entries: readonly (NewEntry & { readonly suffix: number })[];
   readonly arrived: number;
+  /** Its content, of a large mail all but the body, in pieces that nobody changes any more. */
   readonly head: readonly Uint8Array[];
   readonly body?: LargeBody;
   /** Highest suffix so far. */
@@ -58,6 +59,33 @@ export interface StoreParts {
   readonly large: LargeFiles;
   readonly room: Room;
   readonly cache: RecordCache;
+}
+
+interface MessageDraught extends Draught {
+  readonly item: MessageItem;
+  readonly detail: MessageDetail;
+}
+
+/** `at`: where in the record's data part its content begins. */
+function draughtOf(birth: Birth, at: number): MessageDraught {
+  const { mail, arrived, top, body, head } = birth;
+  const length = head.reduce((sum, piece) => sum + piece.byteLength, 0);
+  const detail: MessageDetail = {
+    entries: birth.entries.map(({ envelope, origin }) => ({ envelope, origin })),
+    ...(body && { body }),
+  };
+  const item: MessageItem = {
+    kind: 'message',
+    mail,
+    arrived,
+    size: length + (body?.size ?? 0),
+    dataAt: at,
+    dataLength: length,
+    large: body !== undefined,
+    top,
+    entries: birth.entries.map(({ suffix, queue }) => ({ suffix, queue })),
+  };
+  return { item, detail };
 }
 
 interface Sharing {
@@ -99,16 +127,14 @@ export class LogStore {
 
   /** Stores new mail. */
   async commit(birth: Birth): Promise<Refused | null> {
-    const { draught, data } = this.#draughtOf(birth, 0);
+    const draught = draughtOf(birth, 0);
     const result = await this.writer.append({
       draughts: [draught],
-      data,
+      data: birth.head,
       must: false,
-      done: (segment, offset) => this.#born(birth, draught, data, segment, offset),
+      done: (segment, offset) => this.#born(birth, draught, segment, offset),
     });
-    if (result.kind === 'refused') return result;
-    for (const entry of birth.entries) this.arrival(entry.queue);
-    return null;
+    return result.kind === 'refused' ? result : null;
   }
 
   /** Makes changes, and stores the mails they cause, in one record. Durable when it resolves. */
@@ -124,11 +150,11 @@ export class LogStore {
     }
     let at = 0;
     for (const birth of births) {
-      const made = this.#draughtOf(birth, at);
-      draughts.push(made.draught);
-      data.push(...made.data);
-      at += made.octets;
-      afterwards.push((segment, offset) => this.#born(birth, made.draught, made.data, segment, offset));
+      const draught = draughtOf(birth, at);
+      draughts.push(draught);
+      data.push(...birth.head);
+      at += draught.item.dataLength;
+      afterwards.push((segment, offset) => this.#born(birth, draught, segment, offset));
     }
     const rows = changes.filter((c) => c.kind === 'state').map((c) => c.row);
     const written = this.writer.append({
@@ -145,7 +171,6 @@ export class LogStore {
     } finally {
       for (const row of rows) if (this.#inFlight.get(row) === written) this.#inFlight.delete(row);
     }
-    for (const birth of births) for (const entry of birth.entries) this.arrival(entry.queue);
   }
 
   /** A change of this entry that is not durable yet. */
@@ -186,38 +211,7 @@ export class LogStore {
     }
   }
 
-  #draughtOf(
-    birth: Birth,
-    at: number,
-  ): { draught: Draught & { item: MessageItem }; data: Buffer[]; octets: number } {
-    // One piece: the record is written from it, and it is what `open` gives while it is in the cache.
-    const content = Buffer.concat(birth.head);
-    const detail: MessageDetail = {
-      entries: birth.entries.map(({ envelope, origin }) => ({ envelope, origin })),
-      ...(birth.body ? { body: birth.body } : {}),
-    };
-    const item: MessageItem = {
-      kind: 'message',
-      mail: birth.mail,
-      arrived: birth.arrived,
-      size: content.length + (birth.body?.size ?? 0),
-      dataAt: at,
-      dataLength: content.length,
-      large: birth.body !== undefined,
-      top: birth.top,
-      entries: birth.entries.map(({ suffix, queue }) => ({ suffix, queue })),
-    };
-    return { draught: { item, detail }, data: [content], octets: content.length };
-  }
-
-  #born(
-    birth: Birth,
-    draught: Draught & { item: MessageItem },
-    data: Buffer[],
-    segment: Segment,
-    offset: number,
-  ): void {
-    const { item } = draught;
+  #born(birth: Birth, { item, detail }: MessageDraught, segment: Segment, offset: number): void {
     const weight = messageWeight(item.size, item.large);
     for (const { suffix, queue } of birth.entries) {
       const { mail, arrived, size, large } = item;
@@ -227,7 +221,8 @@ export class LogStore {
       segment.written += weight;
     }
     if (item.large || birth.top > 1) this.share(birth.mail, birth.entries.length, birth.top);
-    this.cache.put(segment.number, offset, item, draught.detail as MessageDetail, data[0] ?? null);
+    this.cache.put({ segment: segment.number, offset, item, detail, data: birth.head });
+    for (const entry of birth.entries) this.arrival(entry.queue);
   }
 
   #die(row: Row): { draught: Draught; durable: (segment: Segment, offset: number) => void } {

@@ -90,8 +90,9 @@ export async function readMessage(
     content = Buffer.from(part.subarray(item.dataAt, item.dataAt + item.dataLength));
   }
   const detail = JSON.parse(found.detail.toString('utf8')) as MessageDetail;
-  store.cache.put(segment.number, offset, item, detail, content);
-  return { segment: segment.number, offset, item, detail, data: content };
+  const record = { segment: segment.number, offset, item, detail, data: content && [content] };
+  store.cache.put(record);
+  return record;
 }
 
 async function readState(
@@ -176,10 +177,12 @@ function damaged(store: LogStore, row: Row, error: unknown): Corrupt {
 function contentOf(
   large: LargeFiles,
   mail: number,
-  data: Buffer,
+  pieces: readonly Uint8Array[],
   body: LargeBody | undefined,
   from: number,
 ): Content {
+  const [only] = pieces;
+  const data = pieces.length === 1 && only ? only : Buffer.concat(pieces);
   const size = data.length + (body?.size ?? 0);
   const rest = data.subarray(Math.min(from, data.length));
   async function* chunks(): AsyncGenerator<Uint8Array> {

@@ -11,6 +11,7 @@
  * does not end in CRLF; goes on with a peer that does not read its replies.
  */
 import { type Clock, MINUTE } from '../../../base/clock.ts';
+import type { Soon } from '../../../base/soon.ts';
 import { type Reply, reply } from '../../../mail/reply.ts';
 import type { Manner, Peer, Session } from '../session.ts';
 import { Deadline } from './deadline.ts';
@@ -82,7 +83,7 @@ export class Dialog implements WireEvents {
   async run(): Promise<void> {
     try {
       await this.#greet();
-      while (!this.closing && (await this.#command()));
+      await this.#commands();
     } catch (fault) {
       this.#broke(fault);
       this.say(replies.fault);
@@ -173,11 +174,26 @@ export class Dialog implements WireEvents {
     this.closing = refusal !== null;
   }
 
-  /** One command from its line to its reply. False: the dialog is over. */
-  async #command(): Promise<boolean> {
-    const line = this.#line() ?? (await this.#nextLine());
-    if (!line) return false;
-    const answer = await this.#answer(line);
+  /** Each command from its line to its reply, until the dialog is over. Waits only where there is something to wait for. */
+  async #commands(): Promise<void> {
+    /** For the whole line, so that dribbling octets gains nothing. */
+    let due: number | null = null;
+    while (!this.closing) {
+      const line = this.#line();
+      if (!line) {
+        due ??= this.clock.monotonic() + COMMAND_DEADLINE;
+        if (this.closing || !(await this.#wait('command', due))) return;
+        continue;
+      }
+      due = null;
+      const answer = this.#answer(line);
+      const goOn = this.#answered(answer instanceof Promise ? await answer : answer);
+      if (!(goOn instanceof Promise ? await goOn : goOn)) return;
+    }
+  }
+
+  /** False: the dialog is over. */
+  #answered(answer: Reply | null): Soon<boolean> {
     if (answer) this.say(answer);
     // RFC 5321 §3.8: 421 is the last word, also when it is the session's.
     if (this.closing || answer?.code === 421) return false;
@@ -188,16 +204,6 @@ export class Dialog implements WireEvents {
     if (this.#out.length > BATCH_LIMIT) this.flush();
     if (this.#wire.backlog > OUTPUT_LIMIT) return this.#drained();
     return true;
-  }
-
-  async #nextLine(): Promise<Line | undefined> {
-    // For the whole line, so that dribbling octets gains nothing.
-    const due = this.clock.monotonic() + COMMAND_DEADLINE;
-    while (!this.closing && (await this.#wait('command', due))) {
-      const line = this.#line();
-      if (line) return line;
-    }
-    return undefined;
   }
 
   #line(): Line | undefined {
@@ -213,7 +219,7 @@ export class Dialog implements WireEvents {
     return this.input.line();
   }
 
-  #answer(line: Line): Reply | null | Promise<Reply | null> {
+  #answer(line: Line): Soon<Reply | null> {
     if (line.kind === 'bad line')
       return this.error(line.why === 'bare LF' ? replies.bareLf : replies.tooLong);
     const command = parseCommandLine(line.bytes);

@@ -7,6 +7,7 @@
  * RFC 5321 §4.1.1.4, §4.5.3.2.5; RFC 3030 §2; RFC 1870 §6.1.
  */
 import { MINUTE } from '../../../base/clock.ts';
+import type { Soon } from '../../../base/soon.ts';
 import type { Reply } from '../../../mail/reply.ts';
 import type { ContentSink } from '../session.ts';
 import { DataDecoder, LineCheck } from './content.ts';
@@ -49,8 +50,8 @@ class Intake {
     return this.#sink.write(part);
   }
 
-  async end(): Promise<Reply> {
-    return this.refusal ?? (await this.#sink.end());
+  end(): Soon<Reply> {
+    return this.refusal ?? this.#sink.end();
   }
 
   abort(): void {
@@ -70,12 +71,13 @@ class Parts {
     this.#due = talk.clock.monotonic() + CONTENT_DEADLINE;
   }
 
-  async next(limit: number): Promise<Buffer | null> {
-    for (;;) {
-      const part = this.#talk.input.take(limit);
-      if (part.length > 0) return this.#count(part);
-      if (!(await this.#talk.moreContent(this.#due))) return null;
-    }
+  next(limit: number): Soon<Buffer | null> {
+    const part = this.#talk.input.take(limit);
+    return part.length > 0 ? this.#count(part) : this.#more(limit);
+  }
+
+  async #more(limit: number): Promise<Buffer | null> {
+    return (await this.#talk.moreContent(this.#due)) ? this.next(limit) : null;
   }
 
   #count(part: Buffer): Buffer | null {
@@ -101,7 +103,8 @@ export async function receiveData(talk: Dialog, sink: ContentSink): Promise<Repl
   const give = (part: Buffer) => parts.push(part);
   try {
     for (;;) {
-      const chunk = await source.next(PART);
+      const next = source.next(PART);
+      const chunk = next instanceof Promise ? await next : next;
       if (!chunk) {
         intake.abort();
         return null;
@@ -180,7 +183,8 @@ async function eachPart(
 ): Promise<boolean> {
   const source = new Parts(talk);
   for (let left = octets; left > 0; ) {
-    const part = await source.next(Math.min(left, PART));
+    const next = source.next(Math.min(left, PART));
+    const part = next instanceof Promise ? await next : next;
     if (!part) return false;
     left -= part.length;
     const taken = take(part);
@@ -189,7 +193,7 @@ async function eachPart(
   return true;
 }
 
-async function conclude(talk: Dialog, intake: Intake): Promise<Reply> {
+function conclude(talk: Dialog, intake: Intake): Soon<Reply> {
   if (!intake.refusal) {
     talk.finishTransaction();
     return intake.end();

@@ -1,4 +1,5 @@
 /** All verbs: one file for each, and the tables the dialog looks them up in. */
+import type { Soon } from '../../../../base/soon.ts';
 import type { Reply } from '../../../../mail/reply.ts';
 import type { Dialog } from '../dialog.ts';
 import { replies } from '../replies.ts';
@@ -16,7 +17,7 @@ import { starttls } from './starttls.ts';
 import { vrfy } from './vrfy.ts';
 
 /** Answers one command. Null: the dialog is over, or all is said. */
-export type Verb = (talk: Dialog, args: string) => Reply | null | Promise<Reply | null>;
+export type Verb = (talk: Dialog, args: string) => Soon<Reply | null>;
 
 /** RFC 5321 §4.2.4: known, and not implemented. */
 const notOffered: Verb = (talk) => talk.error(replies.notOffered);

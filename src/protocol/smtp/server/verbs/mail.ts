@@ -1,10 +1,11 @@
 /** MAIL: RFC 5321 §4.1.1.2. A positive reply of the session begins a transaction. */
+import { type Soon, then } from '../../../../base/soon.ts';
 import { isPositive, type Reply } from '../../../../mail/reply.ts';
 import type { Dialog } from '../dialog.ts';
 import { parseMail } from '../parameters.ts';
 import { replies } from '../replies.ts';
 
-export async function mail(talk: Dialog, args: string): Promise<Reply | null> {
+export function mail(talk: Dialog, args: string): Soon<Reply> {
   if (talk.manner.helo === '') return talk.error(replies.helloFirst);
   if (talk.transaction) return talk.error(replies.inTransaction);
   const parsed = parseMail(args);
@@ -12,7 +13,8 @@ export async function mail(talk: Dialog, args: string): Promise<Reply | null> {
   const { command } = parsed;
   // RFC 1870 §6.1.
   if (command.size !== undefined && command.size > talk.options.sizeLimit) return replies.tooBig;
-  const answer = await talk.session.mail(command, talk.manner);
-  if (isPositive(answer)) talk.transaction = { smtputf8: command.smtputf8, recipients: 0 };
-  return answer;
+  return then(talk.session.mail(command, talk.manner), (answer) => {
+    if (isPositive(answer)) talk.transaction = { smtputf8: command.smtputf8, recipients: 0 };
+    return answer;
+  });
 }

@@ -1,0 +1,10 @@
+/**
+ * A value that is mostly there at once, and sometimes has to be waited for. On the way of each mail a
+ * promise for what is known already costs more than the question (docs/performance.md).
+ */
+export type Soon<T> = T | Promise<T>;
+
+/** Goes on with the value: in the same turn if it is there. What `next` throws is thrown or rejected alike. */
+export function then<T, U>(value: Soon<T>, next: (value: T) => Soon<U>): Soon<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
