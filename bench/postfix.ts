@@ -62,13 +62,16 @@ export function postfix(folder: string, deferring = false): Server {
   const run = (command: string, ...args: string[]) =>
     finished(spawn(command, ['-c', etc, ...args], { stdio: 'ignore', detached: true }), command);
   const pid = () => Number(readFileSync(join(folder, 'spool/pid/master.pid'), 'utf8').trim());
-  let runs = false;
+  let starting: Promise<unknown> | null = null;
   let stopping: Promise<void> | null = null;
   const end = async () => {
+    // An interrupted start has to be over before it can be undone.
+    await starting?.catch(() => {});
     const master = pid();
-    await run('postfix', 'stop');
+    // It says 1 if the master does not run; then there is nothing to wait for.
+    await run('postfix', 'stop').catch(() => {});
     await gone(master);
-    runs = false;
+    starting = null;
     stopping = null;
   };
   const files = (...queues: string[]) => {
@@ -79,12 +82,12 @@ export function postfix(folder: string, deferring = false): Server {
     name: deferring ? 'Postfix, defer_transports' : 'Postfix',
     port: POSTFIX_PORT,
     async start() {
-      runs = true;
-      await run('postfix', 'start');
+      starting = run('postfix', 'start');
+      await starting;
       await greets(POSTFIX_PORT);
     },
     async stop() {
-      if (runs) await (stopping ??= end());
+      if (starting) await (stopping ??= end());
     },
     wipe() {
       for (const sub of ['spool', 'data']) rmSync(join(folder, sub), { recursive: true, force: true });
