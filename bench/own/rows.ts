@@ -1,5 +1,9 @@
 /** Rows of our own: what has no counterpart in Postfix, or is not worth one. */
 import type { Bench } from '../bench.ts';
+import { big } from './big.ts';
+import { manyDead, oneDead } from './dead.ts';
+import { million } from './million.ts';
+import { starttls } from './starttls.ts';
 
 export interface OwnLine {
   readonly what: string;
@@ -13,4 +17,4 @@ export interface OwnRow {
   readonly run: (bench: Bench) => Promise<readonly OwnLine[]>;
 }
 
-export const OWN: readonly OwnRow[] = [];
+export const OWN: readonly OwnRow[] = [starttls, big, oneDead, manyDead, million];
