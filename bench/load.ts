@@ -1,7 +1,11 @@
 /** The load: Postfix's smtp-source and smtp-sink, which cost little themselves. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
-import { greets, SINK } from './servers.ts';
+import { chownSync, closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { postfixUser } from './postfix.ts';
+import { cpuOf, cpuOfEnded } from './processes.ts';
+import { greets, SINK, sleep } from './server.ts';
+import type { Stage } from './stage.ts';
 
 export interface Load {
   /** Octets of each mail. */
@@ -11,43 +15,57 @@ export interface Load {
   readonly reused: boolean;
 }
 
-/** Gives `count` mails; resolves with the seconds that it took. */
-export function give(port: number, count: number, load: Load): Promise<number> {
-  const { size, sessions, reused } = load;
-  const how = ['-s', String(sessions), '-m', String(count), '-l', String(size), ...(reused ? ['-d'] : [])];
-  const who = ['-f', 'a@b.test', '-t', 'u@example.test', `127.0.0.1:${port}`];
-  const begun = performance.now();
-  return new Promise((done, fail) => {
-    const child = spawn('smtp-source', [...how, ...who], { stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
-    child.stderr.on('data', (text) => (said += String(text)));
-    child.once('error', fail);
-    child.once('exit', (code) => {
-      if (code === 0) done((performance.now() - begun) / 1000);
-      else fail(new Error(`smtp-source: ${said || code}`));
-    });
-  });
+export interface Given {
+  readonly seconds: number;
+  /** Seconds of CPU of the source. */
+  readonly cpu: number;
 }
 
-/** Takes mail and counts it. */
+/** Gives `count` mails. */
+export async function give(stage: Stage, port: number, count: number, load: Load): Promise<Given> {
+  const { size, sessions, reused } = load;
+  const how = ['-s', String(Math.min(sessions, count)), '-m', String(count), '-l', String(size), '-C', '10'];
+  const who = ['-f', 'a@b.test', '-t', 'u@example.test', `127.0.0.1:${port}`];
+  const [begun, cpu] = [performance.now(), cpuOfEnded()];
+  await stage.run('smtp-source', [...how, ...(reused ? ['-d'] : []), ...who]);
+  return { seconds: (performance.now() - begun) / 1000, cpu: cpuOfEnded() - cpu };
+}
+
+/** Longer than any server takes to begin when it is asked to. */
+const STALL_MS = 45_000;
+
+/**
+ * Takes mail and counts it. With `dump` it keeps all of it, in memory (`shm`), for a comparison of ids: that
+ * costs about as much CPU again, so timed parts do without.
+ */
 export class Sink {
   readonly #file: string;
   readonly #child: ChildProcess;
+  readonly #forget: () => Promise<void>;
 
-  static async start(file: string): Promise<Sink> {
-    const sink = new Sink(file);
+  /** Its files are in the folder `shm`, which is in memory. */
+  static async start(stage: Stage, shm: string, dump?: string): Promise<Sink> {
+    const sink = new Sink(stage, join(shm, 'sink'), dump);
     await greets(SINK.port);
     return sink;
   }
 
-  private constructor(file: string) {
+  private constructor(stage: Stage, file: string, dump?: string) {
     this.#file = file;
     rmSync(file, { force: true });
+    if (dump) {
+      rmSync(dump, { force: true });
+      mkdirSync(dirname(dump), { recursive: true });
+      chownSync(dirname(dump), postfixUser(), -1);
+    }
     const out = openSync(file, 'a');
-    const where = [`${SINK.host}:${SINK.port}`, '1024'];
+    const where = [...(dump ? ['-D', dump] : []), `${SINK.host}:${SINK.port}`, '1024'];
     this.#child = spawn('smtp-sink', ['-u', 'postfix', '-c', '-m', '1000', ...where], {
       stdio: ['ignore', out, 'ignore'],
+      detached: true,
     });
+    closeSync(out);
+    this.#forget = stage.add(() => this.#end());
   }
 
   get count(): number {
@@ -64,18 +82,30 @@ export class Sink {
     }
   }
 
-  /** Resolves with the seconds since `begun` when it has `count` mails. */
-  async has(count: number, begun: number, limit = 300): Promise<number> {
-    while (this.count < count) {
-      if (performance.now() - begun > limit * 1000) {
-        throw new Error(`the sink has ${this.count} of ${count} after ${limit} s`);
-      }
-      await new Promise((wake) => setTimeout(wake, 5));
-    }
-    return (performance.now() - begun) / 1000;
+  /** Seconds of CPU so far. */
+  get cpu(): number {
+    return cpuOf(this.#child.pid ?? 0);
   }
 
-  async stop(): Promise<void> {
+  /** Resolves when it has `count` mails, with that moment (of performance.now()). Fails if nothing comes for long. */
+  async has(count: number): Promise<number> {
+    let [seen, at] = [-1, performance.now()];
+    for (;;) {
+      const now = this.count;
+      if (now >= count) return performance.now();
+      if (now !== seen) [seen, at] = [now, performance.now()];
+      if (performance.now() - at > STALL_MS)
+        throw new Error(`the sink has ${now} of ${count}, and gets no more`);
+      await sleep(5);
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#forget();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((done) => this.#child.once('exit', done));
     this.#child.kill('SIGTERM');
     await ended;

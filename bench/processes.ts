@@ -1,24 +1,27 @@
 /**
- * What a server costs, from outside: CPU time of its whole tree of processes (those that ended are in the
- * account of the parent that waited for them) and its share of memory (PSS: forking servers share pages).
+ * What a process costs, from outside: CPU time of its whole tree (those that ended are in the account of the
+ * parent that waited for them) and its share of memory (PSS: forking servers share pages).
  */
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 const TICKS_A_SECOND = 100;
 
 interface Stat {
   readonly parent: number;
-  /** Seconds, ended children included. */
-  readonly cpu: number;
+  /** Seconds, of itself. */
+  readonly own: number;
+  /** Seconds, of ended children. */
+  readonly ended: number;
 }
 
-function stat(pid: number): Stat | null {
+function stat(pid: number | 'self'): Stat | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // Behind the name, which may hold anything: state ppid … utime stime cutime cstime are 14 to 17.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const cpu = [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i]), 0) / TICKS_A_SECOND;
-    return { parent: Number(fields[1]), cpu };
+    const seconds = (i: number) => Number(fields[i]) / TICKS_A_SECOND;
+    return { parent: Number(fields[1]), own: seconds(11) + seconds(12), ended: seconds(13) + seconds(14) };
   } catch {
     return null;
   }
@@ -38,8 +41,17 @@ function tree(root: number): number[] {
 }
 
 /** Seconds of CPU that the tree has used so far. */
-export const cpuOf = (root: number): number =>
-  tree(root).reduce((sum, pid) => sum + (stat(pid)?.cpu ?? 0), 0);
+export function cpuOf(root: number): number {
+  let sum = 0;
+  for (const pid of tree(root)) {
+    const found = stat(pid);
+    if (found) sum += found.own + found.ended;
+  }
+  return sum;
+}
+
+/** Seconds of CPU of our children that have ended. */
+export const cpuOfEnded = (): number => stat('self')?.ended ?? 0;
 
 /** MiB of memory of the tree. */
 export function memoryOf(root: number): number {
@@ -52,4 +64,43 @@ export function memoryOf(root: number): number {
     }
   }
   return kib / 1024;
+}
+
+/** Samples the memory of a tree while something runs; once a second, so that it costs little itself. */
+export class Peak {
+  readonly #root: number;
+  readonly #timer: NodeJS.Timeout;
+  #best: number;
+
+  constructor(root: number, everyMs = 1000) {
+    this.#root = root;
+    this.#best = memoryOf(root);
+    this.#timer = setInterval(() => this.#sample(), everyMs);
+  }
+
+  /** MiB at most so far. */
+  end(): number {
+    clearInterval(this.#timer);
+    this.#sample();
+    return this.#best;
+  }
+
+  #sample(): void {
+    this.#best = Math.max(this.#best, memoryOf(this.#root));
+  }
+}
+
+/** Resolves with what it wrote on a piped standard output when it has ended well. */
+export function finished(child: ChildProcess, name: string): Promise<string> {
+  return new Promise((done, fail) => {
+    let out = '';
+    let said = '';
+    child.stdout?.on('data', (text) => (out += String(text)));
+    child.stderr?.on('data', (text) => (said += String(text)));
+    child.once('error', fail);
+    child.once('close', (code, signal) => {
+      if (code === 0) done(out);
+      else fail(new Error(`${name}: ${said.trim() || (code ?? signal)}`));
+    });
+  });
 }

@@ -1,197 +1,137 @@
 /**
- * `npm run bench`: Restante and Postfix in turn, in one run, on this machine. Needs root and Debian's
- * postfix, and the machine for itself. Each timed part lasts about ten seconds behind a warm-up.
+ * `npm run bench`: Restante and Postfix in turn, in one run, on this machine; then rows of our own. Needs root
+ * and Debian's postfix, and the machine for itself.
  *
- *   npm run bench -- [--rounds 3] [--seconds 10] [--only hold,forward,drain,restart]
+ *   npm run bench -- [--rounds 3] [--seconds 10] [--warm-up 5000] [--only NAMES] [--folder DIR] [--json FILE]
+ *   npm run bench -- --list
  *
- * Prints each figure as its median (least–most), and the ratio of the medians.
+ * NAMES are rows or their beginnings (`hold`, `hold-4k`, `drain`), `bars`, `own` or one of our own rows,
+ * separated by commas. Progress is on standard error, the table on standard output.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
-import { NO_BORDERS } from '../src/app/cli/format.ts';
-import { give, type Load, Sink } from './load.ts';
-import { cpuOf, memoryOf } from './processes.ts';
-import { postfix, restante, type Server } from './servers.ts';
-
-type Scenario = 'hold' | 'forward' | 'drain' | 'restart';
-
-interface Row {
-  readonly scenario: Scenario;
-  readonly load: Load;
-}
-
-interface Figures {
-  /** Mails a second; for restart, milliseconds to the greeting. */
-  readonly main: number;
-  /** Microseconds of CPU for a mail. */
-  readonly cpu: number | null;
-  /** MiB. */
-  readonly memory: number;
-}
-
-const REUSED: Load = { size: 4096, sessions: 20, reused: true };
-const ROWS: readonly Row[] = [
-  { scenario: 'hold', load: REUSED },
-  { scenario: 'hold', load: { ...REUSED, reused: false } },
-  { scenario: 'hold', load: { ...REUSED, sessions: 1 } },
-  { scenario: 'hold', load: { ...REUSED, sessions: 100 } },
-  { scenario: 'hold', load: { ...REUSED, size: 65536 } },
-  { scenario: 'forward', load: REUSED },
-  { scenario: 'forward', load: { ...REUSED, reused: false } },
-  { scenario: 'drain', load: REUSED },
-  { scenario: 'restart', load: REUSED },
-];
+import type { Bench, Row, Sample } from './bench.ts';
+import { floor } from './compared/latency.ts';
+import { syncRates } from './disk.ts';
+import { OWN } from './own/rows.ts';
+import { postfix } from './postfix.ts';
+import { idsOf, type Measured, number, spreadText, tableOf } from './report.ts';
+import { restante } from './restante.ts';
+import { chosen, ROWS } from './rows.ts';
+import { DEAD_PORT, POSTFIX_PORT, RESTANTE_PORT, SECOND_PORT, type Server, SINK } from './server.ts';
+import { refusal, Stage } from './stage.ts';
 
 const { values: asked } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '10' },
     'warm-up': { type: 'string', default: '5000' },
-    only: { type: 'string', default: 'hold,forward,drain,restart' },
+    entries: { type: 'string', default: '1000000' },
+    only: { type: 'string' },
+    folder: { type: 'string', default: tmpdir() },
+    json: { type: 'string' },
+    list: { type: 'boolean', default: false },
   },
 });
-const rounds = Number(asked.rounds);
-const seconds = Number(asked.seconds);
-const warmUp = Number(asked['warm-up']);
-const folder = mkdtempSync(join(tmpdir(), 'restante-bench-'));
-// Postfix's processes run as another user.
-chmodSync(folder, 0o755);
-const servers = [restante(join(folder, 'restante')), postfix(join(folder, 'postfix'))];
 
-/** Warms up, and returns how many mails make a timed part of about `seconds`. */
-async function warm(server: Server, load: Load): Promise<number> {
-  const took = await give(server.port, warmUp, load);
-  return Math.max(1000, Math.round((warmUp / took) * seconds));
-}
-
-async function measure(server: Server, { scenario, load }: Row): Promise<Figures> {
+/** One measurement, from an empty spool to an empty one. */
+async function measure(bench: Bench, row: Row, server: Server, check: boolean): Promise<Sample> {
   server.wipe();
-  await server.start();
+  const stopped = bench.stage.add(() => server.stop());
   try {
-    switch (scenario) {
-      case 'hold':
-        return await hold(server, load);
-      case 'forward':
-        return await forward(server, load);
-      case 'drain':
-        return await drain(server, load);
-      case 'restart':
-        return await restart(server, load);
+    return await row.run(bench, server, check);
+  } finally {
+    await stopped();
+    server.wipe();
+  }
+}
+
+async function compared(bench: Bench, row: Row, servers: readonly Server[]): Promise<Measured> {
+  const found = servers.map((server) => ({ server: server.name, samples: [] as Sample[] }));
+  for (let round = 0; round < bench.rounds; round++) {
+    for (const [i, server] of servers.entries()) {
+      const sample = await measure(bench, row, server, round === 0).catch((fault: Error) => {
+        if (bench.stage.ending) throw fault;
+        console.error(`${row.name} ${round + 1}/${bench.rounds} ${server.name}: FAILED: ${fault.message}`);
+        process.exitCode = 1;
+      });
+      if (!sample) continue;
+      found[i]?.samples.push(sample);
+      const values = Object.entries(sample.values).map(([key, value]) => `${key} ${number(value)}`);
+      console.error(`${row.name} ${round + 1}/${bench.rounds} ${server.name}: ${values.join(', ')}`);
     }
-  } finally {
-    await server.stop();
   }
+  return { row, samples: found };
 }
 
-async function hold(server: Server, load: Load): Promise<Figures> {
-  const count = await warm(server, load);
-  const cpu = cpuOf(server.pid());
-  const took = await give(server.port, count, load);
-  return figures(server, count / took, cpu, count);
-}
-
-async function forward(server: Server, load: Load): Promise<Figures> {
-  const sink = await Sink.start(join(folder, 'sink'));
-  try {
-    const count = await warm(server, load);
-    await sink.has(warmUp, performance.now());
-    const cpu = cpuOf(server.pid());
-    const begun = performance.now();
-    await give(server.port, count, load);
-    const took = await sink.has(warmUp + count, begun);
-    return figures(server, count / took, cpu, count);
-  } finally {
-    await sink.stop();
+async function main(stage: Stage): Promise<void> {
+  const only = asked.only?.split(',');
+  const own = OWN.filter(({ name, long }) => (only ? only.includes(name) || only.includes('own') : !long));
+  const rows = only ? chosen(only) : ROWS;
+  if (asked.list) {
+    for (const { name } of [...ROWS, ...OWN]) console.log(name);
+    return;
   }
-}
-
-async function drain(server: Server, load: Load): Promise<Figures> {
-  const count = await warm(server, load);
-  await give(server.port, count, load);
-  // The same restart for both: Postfix counts what it tried in vain, and so do we.
-  await server.stop();
-  await server.start();
-  const held = server.queued();
-  const cpu = cpuOf(server.pid());
-  const sink = await Sink.start(join(folder, 'sink'));
-  try {
-    const begun = performance.now();
-    server.flush();
-    const took = await sink.has(held, begun);
-    return figures(server, held / took, cpu, held);
-  } finally {
-    await sink.stop();
+  if (rows.length + own.length === 0) throw new Error(`no row is called ${asked.only}; see --list`);
+  const no = await refusal(stage, [RESTANTE_PORT, SECOND_PORT, POSTFIX_PORT, SINK.port, DEAD_PORT]);
+  if (no) throw new Error(no);
+  const folder = stage.folder(asked.folder);
+  const bench: Bench = {
+    stage,
+    folder,
+    shm: stage.folder('/dev/shm'),
+    seconds: Number(asked.seconds),
+    warmUp: Number(asked['warm-up']),
+    rounds: Number(asked.rounds),
+    entries: Number(asked.entries),
+    rates: new Map(),
+  };
+  const ours = restante(join(folder, 'restante'));
+  const theirs = postfix(join(folder, 'postfix'));
+  const deferring = postfix(join(folder, 'deferring'), true);
+  if (rows.length > 0)
+    for (const server of [ours, theirs]) console.log(`--- ${server.name}\n${server.shown()}`);
+  const disk = syncRates(folder, Math.min(bench.seconds, 3), bench.rounds);
+  console.log(
+    `${cpus().length} × ${cpus()[0]?.model}. 4 KB append and fdatasync: ${spreadText(disk)} a second\n`,
+  );
+  const measured: Measured[] = [];
+  const raw: Record<string, unknown> = { disk, compared: measured };
+  const save = () => {
+    if (asked.json) writeFileSync(asked.json, `${JSON.stringify(raw, null, 2)}\n`);
+  };
+  for (const row of rows) {
+    measured.push(await compared(bench, row, row.holds ? [ours, theirs, deferring] : [ours, theirs]));
+    save();
   }
-}
-
-async function restart(server: Server, load: Load): Promise<Figures> {
-  await give(server.port, 20_000, load);
-  await server.stop();
-  const begun = performance.now();
-  await server.start();
-  return { main: performance.now() - begun, cpu: null, memory: memoryOf(server.pid()) };
-}
-
-const figures = (server: Server, main: number, before: number, count: number): Figures => ({
-  main,
-  cpu: ((cpuOf(server.pid()) - before) / count) * 1e6,
-  memory: memoryOf(server.pid()),
-});
-
-function spread(values: readonly number[]): { median: number; text: string } {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (i: number) => sorted[i] ?? Number.NaN;
-  const median = at(Math.floor(sorted.length / 2));
-  const round = (n: number) => Math.round(n).toLocaleString('en');
-  return { median, text: `${round(median)} (${round(at(0))}–${round(at(sorted.length - 1))})` };
-}
-
-const titleOf = ({ scenario, load }: Row): string => {
-  const size = load.size >= 1024 ? `${load.size / 1024} KB` : `${load.size} B`;
-  if (scenario === 'restart') return 'restart over 20,000, ms';
-  return `${scenario}, ${size}, ${load.sessions} sessions, ${load.reused ? 'reused' : 'new each'}, mails/s`;
-};
-
-async function main(): Promise<void> {
-  for (const server of servers) console.log(`--- ${server.name}\n${server.shown()}`);
-  const table = new Table({
-    head: ['', 'Restante', 'Postfix', 'ratio', 'CPU µs a mail', 'ratio', 'PSS MiB'],
-    // Columns that line up, without borders.
-    chars: NO_BORDERS,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  const only = asked.only.split(',');
-  for (const row of ROWS.filter((r) => only.includes(r.scenario))) {
-    const found = servers.map((): Figures[] => []);
-    for (let round = 0; round < rounds; round++) {
-      for (const [i, server] of servers.entries()) found[i]?.push(await measure(server, row));
-    }
-    const [ours, theirs] = found.map((all) => ({
-      main: spread(all.map((f) => f.main)),
-      cpu: spread(all.map((f) => f.cpu ?? Number.NaN)),
-      memory: spread(all.map((f) => f.memory)),
-    }));
-    if (!ours || !theirs) continue;
-    const cpu = row.scenario !== 'restart';
-    table.push([
-      titleOf(row),
-      ours.main.text,
-      theirs.main.text,
-      `${(ours.main.median / theirs.main.median).toFixed(1)} ×`,
-      cpu ? `${Math.round(ours.cpu.median)} / ${Math.round(theirs.cpu.median)}` : '',
-      cpu ? `1/${(theirs.cpu.median / ours.cpu.median).toFixed(1)}` : '',
-      `${Math.round(ours.memory.median)} / ${Math.round(theirs.memory.median)}`,
-    ]);
-    console.error(`${titleOf(row)}: done`);
+  if (measured.length > 0) {
+    console.log(tableOf(measured));
+    console.log('* with defer_transports, which is the better here\n');
+    console.log(idsOf(measured));
   }
-  console.log(table.toString());
+  if (rows.some(({ name }) => name.startsWith('latency'))) {
+    const found = await floor(bench, 4096);
+    raw.floor = found;
+    const text = Object.entries(found).map(([key, value]) => `${key} ${number(value)}`);
+    console.log(`the latency client against smtp-sink, 4 KB, ms (client: % of a core): ${text.join(', ')}\n`);
+  }
+  for (const { name, run } of own) {
+    console.error(`${name} …`);
+    const lines = await run(bench);
+    raw[name] = lines;
+    console.log(`--- ${name}\n${lines.map((line) => `${line.what}: ${line.text}`).join('\n')}\n`);
+  }
+  save();
 }
 
+const stage = new Stage();
 try {
-  await main();
+  await main(stage);
+} catch (fault) {
+  console.error(`bench: ${fault instanceof Error ? fault.message : fault}`);
+  process.exitCode = 1;
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  await stage.end();
 }
