@@ -60,6 +60,7 @@ export interface CannotStart {
   readonly why: string;
 }
 
+/** For what nobody may guess: the boundaries of notices. For jitter and order Math.random will do. */
 const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
 
 /** What is opened before the rooms are joined, and closed after them. */
@@ -102,7 +103,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const primaries = new Primaries({
     clock,
     log,
-    random,
+    random: Math.random,
     get ourselves() {
       return held.current.ourselves;
     },
@@ -117,7 +118,15 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (queue.startsWith('>')) {
       const { ourselves, config } = held.current;
       const domain = queue.slice(1);
-      return outboundHandover({ domain, way: config.outbound, resolver, clock, log, random, ourselves });
+      return outboundHandover({
+        domain,
+        way: config.outbound,
+        resolver,
+        clock,
+        log,
+        random: Math.random,
+        ourselves,
+      });
     }
     const site = held.current.directory.byName(queue);
     return site ? pushHandover({ site, primaries, clock, log }) : null;
@@ -141,7 +150,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     spool,
     clock,
     log,
-    random,
+    random: Math.random,
     notices,
     keyed,
     holder: `${config.hostname} ${process.pid}`,

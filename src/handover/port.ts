@@ -10,7 +10,8 @@ import type { Reply } from '../mail/reply.ts';
 /** The octets of one mail. */
 export interface ParcelContent {
   readonly size: number;
-  readonly bytes?: Uint8Array;
+  /** All of it, when at hand. */
+  readonly pieces?: readonly Uint8Array[];
   chunks(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }

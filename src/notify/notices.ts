@@ -149,7 +149,6 @@ async function readReturned(entry: Entry, action: 'failed' | 'delayed', open: Op
 }
 
 async function readSome(content: Content, full: boolean): Promise<Uint8Array> {
-  if (content.bytes) return full ? content.bytes : headerOf(content.bytes);
   let read: Buffer = Buffer.alloc(0);
   for await (const chunk of content.chunks()) {
     read = Buffer.concat([read, chunk]);

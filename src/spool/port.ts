@@ -66,7 +66,7 @@ export interface Content {
   /** The octets in order, from the offset asked for. May be iterated once. A read error or a bad checksum throws. */
   chunks(): AsyncIterable<Uint8Array>;
   /** All of it (from the offset on), when it is small and at hand; the fast way. To be read only. */
-  readonly bytes?: Uint8Array;
+  readonly pieces?: readonly Uint8Array[];
   close(): Promise<void>;
 }
 

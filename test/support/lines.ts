@@ -94,7 +94,7 @@ export function parcel(...to: readonly string[]): Parcel {
     },
     open: async () => ({
       size: BODY.length,
-      bytes: BODY,
+      pieces: [BODY],
       async *chunks() {
         yield BODY;
       },

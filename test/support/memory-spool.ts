@@ -129,7 +129,7 @@ export class MemorySpool implements Spool {
     const bytes = Buffer.from(`Subject: ${id}\r\n\r\nbody\r\n`);
     return {
       size: bytes.length,
-      bytes,
+      pieces: [bytes],
       chunks: async function* () {
         yield bytes;
       },

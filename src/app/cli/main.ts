@@ -1,7 +1,15 @@
-/** The program's entry: the real terminal, environment and version for `program.ts`. */
+/**
+ * The program's entry: the real terminal, environment and version for `program.ts`. Compiled code is
+ * kept beside the libraries, where only who installed them can write: a command starts in half the time.
+ */
 import { readFileSync } from 'node:fs';
-import { run } from './program.ts';
-import { realTerminal } from './terminal.ts';
+import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+// Does nothing where the folder cannot be written.
+enableCompileCache(fileURLToPath(new URL('../../../node_modules/.cache/restante', import.meta.url)));
+const { run } = await import('./program.ts');
+const { realTerminal } = await import('./terminal.ts');
 
 const terminal = realTerminal();
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {

@@ -19,7 +19,7 @@ import type { Lost } from '../../protocol/smtp/client/wire.ts';
 import type { Given, Line, Parcel, ParcelContent, Trouble } from '../port.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from './classify.ts';
 
-const NOTHING: ParcelContent = { size: 0, bytes: new Uint8Array(), async *chunks() {}, async close() {} };
+const NOTHING: ParcelContent = { size: 0, pieces: [], async *chunks() {}, async close() {} };
 
 /** Recipients in one transaction, where the server names no number. RFC 5321 §4.5.3.1.8 asks it to take 100. */
 const MOST_RECIPIENTS = 1000;

@@ -6,6 +6,7 @@ import type { Instant } from '../../base/clock.ts';
 import type { Busy, Content, Corrupt, Entry, EntryId, Gone, Lease, QueueName, Settlement } from '../port.ts';
 import { entryText, type Key, parseEntryId } from './ids.ts';
 import type { Queue } from './memory-index.ts';
+import { readAhead } from './read-ahead.ts';
 import { changeTo, settled } from './settle.ts';
 import type { Birth, Change, LogStore } from './store.ts';
 import { FLAG, type Row } from './table.ts';
@@ -195,6 +196,10 @@ class LogLease implements Lease {
       rows.push({ row, id });
     }
     const entries: Entry[] = [];
+    await readAhead(
+      this.#store,
+      rows.map(({ row }) => row),
+    );
     for (let i = 0; i < rows.length; i += BATCH) {
       const batch = rows.slice(i, i + BATCH);
       const loaded = await Promise.all(batch.map(({ row, id }) => this.#loadOut(row, id)));

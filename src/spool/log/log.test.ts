@@ -80,7 +80,7 @@ describe('log store', () => {
       [id],
     );
     const content = await lease.open(id);
-    assert.ok('bytes' in content && content.bytes);
+    assert.ok('pieces' in content && content.pieces);
   });
 
   test('a queue among several may use half of what is free, one alone all of it', async () => {

@@ -153,13 +153,32 @@ export class Segment {
         buffer = Buffer.allocUnsafeSlow(FRAME + frame.meta);
         have = await readFull(file, buffer, offset);
       }
-      const end = FRAME + frame.meta + frame.data;
-      return {
-        frame,
-        items: this.checkMeta(offset, frame, buffer.subarray(FRAME, FRAME + frame.meta)),
-        data: have >= end ? buffer.subarray(FRAME + frame.meta, end) : null,
-      };
+      return this.#recordIn(offset, frame, buffer.subarray(0, have));
     });
+  }
+
+  /** Octets as they are, unchecked: of several records at once. */
+  async readRaw(offset: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    return buffer.subarray(0, await this.withFile((file) => readFull(file, buffer, offset)));
+  }
+
+  /** The record that begins `octets`, which stand at `offset`. Null: it is not all there. Throws DamagedRecord. */
+  recordIn(offset: number, octets: Buffer): ReadRecord | null {
+    const frame = decodeFrame(this.salt, offset, octets);
+    return frame && FRAME + frame.meta + frame.data <= octets.length
+      ? this.#recordIn(offset, frame, octets)
+      : null;
+  }
+
+  #recordIn(offset: number, frame: Frame, octets: Buffer): ReadRecord {
+    const dataAt = FRAME + frame.meta;
+    const end = dataAt + frame.data;
+    return {
+      frame,
+      items: this.checkMeta(offset, frame, octets.subarray(FRAME, dataAt)),
+      data: octets.length >= end ? octets.subarray(dataAt, end) : null,
+    };
   }
 
   /** The data part of a record whose frame was read, checked. Throws DamagedRecord. */

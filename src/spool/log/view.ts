@@ -76,12 +76,7 @@ export async function readMessage(
   const cached = store.cache.get(mail, segment.number, offset);
   if (cached && (cached.data || !whole)) return cached;
   const { frame, items, data } = await segment.readMeta(offset);
-  const found = items.find(
-    ({ item }) =>
-      item.kind === 'message' && item.mail === mail && item.entries.some((e) => e.suffix === suffix),
-  );
-  if (found?.item.kind !== 'message') throw new DamagedRecord(`no such mail at ${segment.number}:${offset}`);
-  const { item } = found;
+  const { item, detail } = messageIn(items, mail, suffix) ?? missing(segment, offset);
   let content: Buffer | null = null;
   if (whole || data) {
     const part = data ?? (await segment.readData(offset, frame));
@@ -89,10 +84,27 @@ export async function readMessage(
     // A copy: a view would keep all that was read with it in memory.
     content = Buffer.from(part.subarray(item.dataAt, item.dataAt + item.dataLength));
   }
-  const detail = JSON.parse(found.detail.toString('utf8')) as MessageDetail;
   const record = { segment: segment.number, offset, item, detail, data: content && [content] };
   store.cache.put(record);
   return record;
+}
+
+/** The message of an entry among the items of a record. */
+export function messageIn(
+  items: readonly Found[],
+  mail: number,
+  suffix: number,
+): { item: MessageItem; detail: MessageDetail } | null {
+  for (const { item, detail } of items) {
+    if (item.kind !== 'message' || item.mail !== mail) continue;
+    if (!item.entries.some((e) => e.suffix === suffix)) continue;
+    return { item, detail: JSON.parse(detail.toString('utf8')) as MessageDetail };
+  }
+  return null;
+}
+
+function missing(segment: Segment, offset: number): never {
+  throw new DamagedRecord(`no such mail at ${segment.number}:${offset}`);
 }
 
 async function readState(
@@ -181,13 +193,16 @@ function contentOf(
   body: LargeBody | undefined,
   from: number,
 ): Content {
-  const [only] = pieces;
-  const data = pieces.length === 1 && only ? only : Buffer.concat(pieces);
-  const size = data.length + (body?.size ?? 0);
-  const rest = data.subarray(Math.min(from, data.length));
+  const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+  const rest = from === 0 ? pieces : [Buffer.concat(pieces).subarray(Math.min(from, length))];
   async function* chunks(): AsyncGenerator<Uint8Array> {
-    if (rest.length > 0) yield rest;
-    if (body) yield* large.read(mail, body, Math.max(0, from - data.length));
+    for (const piece of rest) if (piece.byteLength > 0) yield piece;
+    if (body) yield* large.read(mail, body, Math.max(0, from - length));
   }
-  return { size, chunks, ...(body ? {} : { bytes: rest }), close: async () => {} };
+  return {
+    size: length + (body?.size ?? 0),
+    chunks,
+    ...(body ? {} : { pieces: rest }),
+    close: async () => {},
+  };
 }

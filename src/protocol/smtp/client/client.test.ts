@@ -52,7 +52,7 @@ function inMemory(text: string | Buffer): ClientContent {
   const bytes = Buffer.from(text);
   return {
     size: bytes.length,
-    bytes,
+    pieces: [bytes],
     async *chunks() {
       yield bytes;
     },

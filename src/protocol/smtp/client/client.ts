@@ -127,7 +127,8 @@ export class SmtpClient {
     if (heard.lost) return this.#finish(job);
     heard.unsent = this.#whyNot(mail.envelope, content);
     if (heard.unsent || !content) return this.#finish(job);
-    const size = content.bytes?.length ?? content.size;
+    // What is announced is what will be written.
+    const size = content.pieces?.reduce((sum, piece) => sum + piece.byteLength, 0) ?? content.size;
     const lines = this.#lines(mail.envelope, size);
     if (!lines) {
       heard.unsent = 'unclean';
@@ -144,9 +145,9 @@ export class SmtpClient {
     if (!content) return 'unreadable';
     // RFC 6531 §3.2: not without the server's consent.
     if (envelope.smtputf8 && !this.offer.smtpUtf8) return 'smtputf8';
-    if (content.bytes) {
+    if (content.pieces) {
       const inspector = new Inspector();
-      if (!inspector.clean(content.bytes) || !inspector.cleanEnd) return 'unclean';
+      if (!content.pieces.every((piece) => inspector.clean(piece)) || !inspector.cleanEnd) return 'unclean';
     }
     return null;
   }
@@ -247,10 +248,10 @@ export class SmtpClient {
 
   async #byBdat(job: Job, content: ClientContent, size: number, lines: readonly string[]): Promise<void> {
     const command = Buffer.from(`BDAT ${size} LAST\r\n`);
-    if (content.bytes && size <= BLIND && this.offer.pipelining && !this.#caution.careful) {
+    if (content.pieces && size <= BLIND && this.offer.pipelining && !this.#caution.careful) {
       void this.#group(job, lines, false);
       this.#wire.write(command);
-      this.#wire.write(content.bytes);
+      for (const piece of content.pieces) this.#wire.write(piece);
       this.#blind++;
       this.#expectEnd(job, this.#deadlines.end, () => {
         this.#blind--;
@@ -303,7 +304,7 @@ export class SmtpClient {
   ): Promise<void> {
     this.#expectEnd(job, null);
     let whole: boolean;
-    if (content.bytes) whole = put(content.bytes);
+    if (content.pieces) whole = content.pieces.every((piece) => put(piece));
     else whole = await this.#chunks(job, content, put);
     if (this.#wire.lost) return;
     if (whole && end()) {

@@ -9,7 +9,7 @@ import type { Lost } from './wire.ts';
 export interface ClientContent {
   readonly size: number;
   /** All of it, when at hand. */
-  readonly bytes?: Uint8Array;
+  readonly pieces?: readonly Uint8Array[];
   chunks(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }

@@ -31,8 +31,6 @@ interface Expectation {
   readonly heard: (heard: Heard) => void;
 }
 
-/** What is gathered before the socket gets it. */
-const GATHER = 64 * 1024;
 /** What may wait in the socket before `drained` makes the writer wait. */
 const HIGH_WATER = 256 * 1024;
 
@@ -208,16 +206,11 @@ export class Wire {
     this.#flushing = false;
     const out = this.#out;
     if (this.#lost || out.length === 0) return;
-    const size = this.#outSize;
     this.#out = [];
     this.#outSize = 0;
-    const [only] = out;
-    if (out.length === 1 && only) this.#socket.write(only);
-    else if (size <= GATHER) this.#socket.write(Buffer.concat(out, size));
-    else {
-      this.#socket.cork();
-      for (const octets of out) this.#socket.write(octets);
-      this.#socket.uncork();
-    }
+    // One system call for all of them; putting them together first costs more.
+    this.#socket.cork();
+    for (const octets of out) this.#socket.write(octets);
+    this.#socket.uncork();
   }
 }
