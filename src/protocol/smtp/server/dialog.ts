@@ -12,10 +12,11 @@
  */
 import { type Clock, MINUTE } from '../../../base/clock.ts';
 import { type Reply, reply } from '../../../mail/reply.ts';
+import type { Channel } from '../../sasl.ts';
 import type { Manner, Peer, Session } from '../session.ts';
 import { Deadline } from './deadline.ts';
 import { parseCommandLine } from './grammar.ts';
-import { Input, type Line } from './input.ts';
+import { Input, LINE_LIMIT, type Line } from './input.ts';
 import { render, replies } from './replies.ts';
 import type { ServerOptions } from './server.ts';
 import type { Bdat } from './transfer.ts';
@@ -114,8 +115,19 @@ export class Dialog implements WireEvents {
     this.#wire.destroy();
   }
 
+  /** What the answer of an authenticator may depend on. */
+  get channel(): Channel {
+    return { address: this.#peer.address, tls: this.manner.tls !== undefined };
+  }
+
   say(r: Reply): void {
     this.#out += render(r);
+  }
+
+  /** RFC 4954 §4: asks within AUTH, in base64, and waits for the line that answers. Undefined: the dialog is over. */
+  challenge(data: Uint8Array, limit: number): Promise<Line | undefined> {
+    this.#out += `334 ${Buffer.from(data).toString('base64')}\r\n`;
+    return this.#nextLine(limit);
   }
 
   /** For what the peer did wrong by the protocol; too many of these end the connection. */
@@ -175,7 +187,7 @@ export class Dialog implements WireEvents {
 
   /** One command from its line to its reply. False: the dialog is over. */
   async #command(): Promise<boolean> {
-    const line = this.#line() ?? (await this.#nextLine());
+    const line = this.#line(LINE_LIMIT) ?? (await this.#nextLine());
     if (!line) return false;
     const answer = await this.#answer(line);
     if (answer) this.say(answer);
@@ -190,17 +202,19 @@ export class Dialog implements WireEvents {
     return true;
   }
 
-  async #nextLine(): Promise<Line | undefined> {
+  async #nextLine(limit = LINE_LIMIT): Promise<Line | undefined> {
+    const waiting = this.#line(limit);
+    if (waiting) return waiting;
     // For the whole line, so that dribbling octets gains nothing.
     const due = this.clock.monotonic() + COMMAND_DEADLINE;
     while (!this.closing && (await this.#wait('command', due))) {
-      const line = this.#line();
+      const line = this.#line(limit);
       if (line) return line;
     }
     return undefined;
   }
 
-  #line(): Line | undefined {
+  #line(limit: number): Line | undefined {
     if (this.#firstInput && this.input.size > 0) {
       this.#firstInput = false;
       // A TLS handshake or other noise is not answered with a lesson in SMTP.
@@ -210,7 +224,7 @@ export class Dialog implements WireEvents {
         return undefined;
       }
     }
-    return this.input.line();
+    return this.input.line(limit);
   }
 
   #answer(line: Line): Reply | null | Promise<Reply | null> {
