@@ -105,13 +105,14 @@ export class SiteAuthenticator implements Authenticator {
     const { hostname, random, secrets } = this.#options;
     // One copy for the whole exchange: a change in its middle cannot mix two secrets.
     const now = secrets.current();
+    const [model] = now.secrets.values();
     const nobody = now.sealer.seal('', random(16).toString('hex'));
     return {
       hostname: hostname(),
       random,
       secretOf(name) {
         // Made for every name, so that a known one is not told by being faster.
-        const decoy = decoySecret(name, now.decoyKey);
+        const decoy = decoySecret(name, now.decoyKey, model);
         return now.secrets.get(name) ?? decoy;
       },
       passwordOf({ name, sealed }) {

@@ -112,7 +112,8 @@ export class Lockout {
       1,
       now,
     );
-    const level = Math.floor(count.level);
+    // What was forgiven while answers were held back does not count.
+    const level = Math.round(count.level);
     const locked = level < LIMIT ? 0 : Math.min(LOCK * 2 ** (level - LIMIT), LONGEST_LOCK);
     count.lockedUntil = Math.max(count.lockedUntil, now + locked);
     const delay = Math.min(FIRST_DELAY * 2 ** (level - 1), LONGEST_DELAY);

@@ -76,16 +76,18 @@ export async function scramKeys(password: string, salt: Buffer, iterations: numb
 }
 
 /**
- * What a name without a secret is checked against: looks like a secret, costs the same, the same at each
- * call, and no password is right for it.
+ * What a name without a secret is checked against: looks like a secret, costs the same as `model`, a real one,
+ * is the same at each call, and no password is right for it.
  */
-export function decoySecret(name: string, key: Buffer): Secret {
+export function decoySecret(name: string, key: Buffer, model?: Secret): Secret {
+  const { ln, r, p } = model?.scrypt ?? SCRYPT_COST;
+  const iterations = model?.scram.iterations ?? SCRAM_ITERATIONS;
   const make = (what: string, octets: number) => hmac(key, `${what}\0${name}`).subarray(0, octets);
   return {
     name,
-    scrypt: { ...SCRYPT_COST, salt: make('scrypt salt', SALT), hash: make('scrypt hash', KEY) },
+    scrypt: { ln, r, p, salt: make('scrypt salt', SALT), hash: make('scrypt hash', KEY) },
     scram: {
-      iterations: SCRAM_ITERATIONS,
+      iterations,
       salt: make('scram salt', SALT),
       storedKey: make('stored key', KEY),
       serverKey: make('server key', KEY),
