@@ -35,9 +35,9 @@ export function loginWarnings({ path, sites, needs }: LoginNeeds): string[] {
   const lacking = sites.flatMap((site) => {
     const why = needs(site);
     if (why === null || logins(site).some((login) => names.has(prepared(login)))) return [];
-    return [
-      `the site "${site.name}" has no login with a secret, but ${why}: restante secret set ${site.name}`,
-    ];
+    const [first] = logins(site);
+    const remedy = first === undefined ? 'name one in "logins"' : `restante secret set ${first}`;
+    return [`the site "${site.name}" has no login with a secret, but ${why}: ${remedy}`];
   });
   return [...idle, ...lacking];
 }
