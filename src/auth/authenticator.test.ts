@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHmac, pbkdf2Sync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AuthWorld, OPEN, outcome, TLS } from '../../test/support/auth-world.ts';
+import { AuthWorld, cheapSecret, OPEN, outcome, TLS } from '../../test/support/auth-world.ts';
+import { MINUTE } from '../base/clock.ts';
 import type { Channel, Exchange } from '../protocol/sasl.ts';
 import { hmac, sha256 } from './secret.ts';
 import { Turns } from './turns.ts';
@@ -191,6 +192,54 @@ test('a flood of logins is turned away beyond a bound, and one hash is made at a
   const failed = turns.take(() => Promise.reject(new Error('x')));
   await assert.rejects(failed ?? Promise.resolve());
   await turns.take(work);
+});
+
+describe('a password that was right', () => {
+  /** Real time does not count: how often the scrypt hash was looked at does. */
+  async function looks(world: AuthWorld, password: string): Promise<number> {
+    const before = world.secrets;
+    const acme = before.secrets.get('acme');
+    assert.ok(acme);
+    let looked = 0;
+    const counted = {
+      ...acme,
+      get scrypt() {
+        looked++;
+        return acme.scrypt;
+      },
+    };
+    world.secrets = {
+      ...before,
+      secrets: new Map([
+        ['idle', acme],
+        ['acme', counted],
+      ]),
+    };
+    await plain(world, 'acme', password);
+    world.secrets = before;
+    return looked;
+  }
+
+  test('is remembered for ten minutes, and no other word in its place', async () => {
+    const world = await AuthWorld.make();
+    // The memory looks once; a hash, and keeping it, once more each.
+    assert.equal(await looks(world, 'open sesame'), 3);
+    assert.equal(await looks(world, 'open sesame'), 1);
+    assert.equal(await looks(world, 'open barley'), 2);
+    await world.clock.advance(10 * MINUTE);
+    assert.equal(await looks(world, 'open sesame'), 3);
+  });
+
+  test('is forgotten as soon as the secret is another, or removed', async () => {
+    const world = await AuthWorld.make();
+    const attempt = async () => outcome((await plain(world, 'acme', 'open sesame')).step);
+    assert.equal(await attempt(), 'accepted');
+    const changed = await cheapSecret('acme', 'open barley');
+    world.secrets = { ...world.secrets, secrets: new Map([['acme', changed]]) };
+    assert.equal(await attempt(), 'wrong');
+    world.secrets = { ...world.secrets, secrets: new Map([['idle', changed]]) };
+    assert.equal(await attempt(), 'wrong');
+  });
 });
 
 test('any octets, in any mechanism and order, get an answer and never a fault', async () => {

@@ -17,6 +17,7 @@ import { Lockout, type Ticket } from './lockout.ts';
 import { login } from './login.ts';
 import { type House, words } from './mechanism.ts';
 import { judgePassword, plain } from './plain.ts';
+import { Remembered } from './remembered.ts';
 import { scram } from './scram.ts';
 import { decoySecret, type Random } from './secret.ts';
 import type { Secrets } from './store.ts';
@@ -52,10 +53,12 @@ export class SiteAuthenticator implements Authenticator {
   readonly #options: AuthOptions;
   readonly #lockout: Lockout;
   readonly #turns = new Turns();
+  readonly #remembered: Remembered;
 
   constructor(options: AuthOptions) {
     this.#options = options;
     this.#lockout = new Lockout(options.clock);
+    this.#remembered = new Remembered(options.clock, options.random);
   }
 
   mechanisms(channel: Channel): readonly Mechanism[] {
@@ -109,6 +112,7 @@ export class SiteAuthenticator implements Authenticator {
     const nobody = now.sealer.seal('', random(16).toString('hex'));
     return {
       hostname: hostname(),
+      remembered: this.#remembered,
       random,
       secretOf(name) {
         // Made for every name, so that a known one is not told by being faster.

@@ -20,6 +20,7 @@
  */
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../base/clock.ts';
 import { clientKey } from '../protocol/listen/address.ts';
+import { Table } from './table.ts';
 
 const FORGIVE = 5 * MINUTE;
 const LIMIT = 10;
@@ -133,29 +134,4 @@ const levelAt = (count: Count, now: number): number => Math.max(0, count.level -
 function raise(count: Count, by: number, now: number): void {
   count.level = levelAt(count, now) + by;
   count.at = now;
-}
-
-/** Forgets what was touched longest ago when it is full. */
-class Table<V> {
-  readonly #room: number;
-  readonly #entries = new Map<string, V>();
-
-  constructor(room: number) {
-    this.#room = room;
-  }
-
-  get(key: string): V | undefined {
-    return this.#entries.get(key);
-  }
-
-  touch(key: string, make: () => V): V {
-    const value = this.#entries.get(key) ?? make();
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size > this.#room) {
-      const [oldest] = this.#entries.keys();
-      if (oldest !== undefined) this.#entries.delete(oldest);
-    }
-    return value;
-  }
 }

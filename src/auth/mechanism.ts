@@ -3,6 +3,7 @@
  * and the one place where an attempt is judged. It holds no state between exchanges.
  */
 import type { SaslStep } from '../protocol/sasl.ts';
+import type { Remembered } from './remembered.ts';
 import type { Random, Secret } from './secret.ts';
 
 export interface House {
@@ -15,6 +16,7 @@ export interface House {
    * as long; then its word counts for nothing. `costly`: it waits for its turn.
    */
   judge(name: string, costly: boolean, check: () => boolean | Promise<boolean>): Promise<SaslStep>;
+  readonly remembered: Pick<Remembered, 'has' | 'add'>;
   readonly hostname: string;
   readonly random: Random;
 }

@@ -27,9 +27,11 @@ export function plain(house: House): Exchange {
 /** A name with its clear password. `may`: an answer that is no anyway takes as long. */
 export function judgePassword(house: House, name: string, password: string, may = true): Promise<SaslStep> {
   const secret = house.secretOf(prepared(name));
-  return house.judge(
-    secret.name,
-    true,
-    async () => (await matches(prepared(password), secret.scrypt)) && may,
-  );
+  const word = prepared(password);
+  if (house.remembered.has(secret, word)) return house.judge(secret.name, false, () => may);
+  return house.judge(secret.name, true, async () => {
+    const right = await matches(word, secret.scrypt);
+    if (right) house.remembered.add(secret, word);
+    return right && may;
+  });
 }

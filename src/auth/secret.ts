@@ -34,7 +34,7 @@ export interface Secret {
   readonly sealed?: Buffer;
 }
 
-/** 32 MiB, and about a tenth of a second of one core, for each guess. */
+/** 32 MiB, and a tenth to a quarter of a second of one core, for each guess. */
 export const SCRYPT_COST = { ln: 15, r: 8, p: 1 } as const;
 /** RFC 7677 §4: at least 4096. The client does this work, at each login; so not much more. */
 export const SCRAM_ITERATIONS = 15_000;

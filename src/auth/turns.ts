@@ -2,7 +2,7 @@
  * Password hashes cost memory and a thread each: so they are made one after the other, and only so many
  * wait. Of node's four threads one is taken at most; the others stay with the spool.
  */
-const WAITING = 64;
+const WAITING = 32;
 
 export class Turns {
   readonly #most: number;

@@ -34,6 +34,7 @@ export function simpleHouse(secret: Secret, password = '', random = randomBytes 
       (await check()) && name === secret.name
         ? { kind: 'accepted', login: name, sites: ['acme'] }
         : { kind: 'refused', why: 'wrong' },
+    remembered: { has: () => false, add() {} },
     hostname: 'mx2.example',
     random,
   };
