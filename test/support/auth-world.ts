@@ -40,20 +40,23 @@ export function simpleHouse(secret: Secret, password = '', random = randomBytes 
   };
 }
 
+const SITES: Record<string, string[]> = { acme: ['acme', 'other'], bare: ['bare'], ghost: ['ghost'] };
+
 export class AuthWorld {
   readonly clock = new SimClock();
   readonly lines: Line[] = [];
   readonly authenticator: SiteAuthenticator;
   secrets: Secrets;
 
-  /** `acme` and `idle` (of no site) have the password `open sesame`; `acme` has it sealed, too. */
+  /**
+   * `acme`, `bare` and `idle` (of no site) have the password `open sesame`; `acme` has it sealed, too. `ghost`
+   * has a site, and no secret.
+   */
   static async make(): Promise<AuthWorld> {
     const sealer = new Sealer(randomBytes(32), randomBytes);
     const sealed = sealer.seal('acme', 'open sesame');
-    const made = [
-      await cheapSecret('acme', 'open sesame', { sealed }),
-      await cheapSecret('idle', 'open sesame'),
-    ];
+    const made = [await cheapSecret('acme', 'open sesame', { sealed })];
+    for (const name of ['bare', 'idle']) made.push(await cheapSecret(name, 'open sesame'));
     const secrets = new Map(made.map((secret) => [secret.name, secret]));
     return new AuthWorld({ decoyKey: randomBytes(32), secrets, sealer, recoverable: true });
   }
@@ -62,7 +65,7 @@ export class AuthWorld {
     this.secrets = secrets;
     this.authenticator = new SiteAuthenticator({
       secrets: { current: () => this.secrets },
-      sitesOf: (login) => (login === 'acme' ? ['acme', 'other'] : []),
+      sitesOf: (login) => SITES[login] ?? [],
       cleartext: networkSet(['192.0.2.0/24']),
       hostname: () => 'mx2.example',
       random: randomBytes,
