@@ -4,6 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { SiteAuthenticator } from '../auth/authenticator.ts';
+import { sitesByLogin } from '../auth/logins.ts';
+import { SecretStore } from '../auth/store.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Keyed, openKeyed } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
@@ -21,6 +24,7 @@ import { RecipientLists } from '../policy/recipients.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
+import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server/server.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
@@ -38,6 +42,9 @@ export interface Current {
   readonly ourselves: Ourselves;
   /** `peers:` */
   readonly isPeer: NetworkSet;
+  /** `auth.cleartext:` */
+  readonly cleartext: NetworkSet;
+  readonly sitesOf: (login: string) => readonly string[];
 }
 
 /** The rooms, joined; nothing listens yet. */
@@ -46,6 +53,7 @@ export interface Server {
   readonly keepers: Keepers;
   readonly smtp: SmtpServer;
   readonly tls: TlsContexts;
+  readonly authenticator: Authenticator;
   current(): Current;
   /** Plugs in another configuration; the rooms see it at their next question. */
   replace(config: Config): void;
@@ -176,12 +184,22 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     clock,
     log,
   });
+  const authenticator = new SiteAuthenticator({
+    secrets: new SecretStore({ path: () => held.current.config.secrets, random: randomBytes, clock, log }),
+    sitesOf: (login) => held.current.sitesOf(login),
+    cleartext: (address) => held.current.cleartext(address),
+    hostname: () => held.current.config.hostname,
+    random: randomBytes,
+    clock,
+    log,
+  });
   const smtp = createSmtpServer(() => ({
     hostname: held.current.config.hostname,
     token,
     sizeLimit: held.current.config.limits.size,
     maxRecipients: held.current.config.limits.recipients,
     tls,
+    authenticator,
     clock,
     log,
     openSession,
@@ -203,6 +221,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     keepers,
     smtp,
     tls,
+    authenticator,
     current: () => held.current,
     replace(next) {
       held.current = derive(next, token);
@@ -232,6 +251,8 @@ function derive(config: Config, token: string): Current {
     },
     ourselves: new Ourselves({ hostname, names, addresses, token }),
     isPeer: networkSet(config.peers),
+    cleartext: networkSet(config.auth.cleartext),
+    sitesOf: sitesByLogin(config.sites),
   };
 }
 

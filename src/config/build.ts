@@ -45,6 +45,8 @@ export function build(written: Written, file: string): Built {
     resolver: written.resolver,
     peers: written.peers,
     outbound: buildOutbound(written.outbound, absolute, found),
+    secrets: absolute(written.secrets ?? `${written.spool}/secrets`),
+    auth: written.auth,
     notices: { allow: written.notices.allow, ...optional({ undeliverable: written.notices.undeliverable }) },
     ...optional({ postmaster: written.postmaster }),
     limits: {
@@ -71,6 +73,7 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
     ...optional({ expect: expectationOf(site.expect) }),
     recipients:
       site.recipients === 'any' ? { kind: 'any' } : { kind: 'file', path: file(site.recipients.file) },
+    ...optional({ logins: site.logins }),
     whileUp: site.while_up,
     hold: site.hold,
     warn: site.warn ?? USUAL_WARN.filter((age) => age < site.hold),
@@ -101,6 +104,9 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
       atKey: true,
     });
   }
+  site.logins?.forEach((login, i, all) => {
+    if (all.indexOf(login) < i) say(`${login} stands in this list already`, 'logins', i);
+  });
   const warn = site.warn ?? [];
   warn.forEach((age, i) => {
     if (age <= (warn[i - 1] ?? 0))

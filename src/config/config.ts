@@ -46,6 +46,10 @@ export interface Config {
   /** Networks as `address/bits`, canonical. */
   readonly peers: readonly string[];
   readonly outbound: Outbound;
+  /** The file of login secrets, absolute. */
+  readonly secrets: string;
+  /** `cleartext`: networks (`address/bits`) from which passwords are taken without TLS. */
+  readonly auth: { readonly cleartext: readonly string[] };
   readonly notices: {
     /** `local@domain`, `domain`, or `.domain` for all below it; domains canonical. */
     readonly allow: readonly string[];

@@ -135,6 +135,19 @@ sites:
     assert.deepEqual(other?.warn, []);
   });
 
+  test('logins: of a site, its secrets, and from where passwords come in clear', () => {
+    const usual = good(withSite());
+    assert.equal(usual.secrets, '/var/spool/restante/secrets');
+    assert.deepEqual(usual.auth.cleartext, []);
+    assert.equal(usual.sites[0]?.logins, undefined);
+    const written = good(
+      `${withSite('logins: [acme, Acme.example]')}secrets: kept/logins\nauth: { cleartext: [10.0.0.0/8] }\n`,
+    );
+    assert.equal(written.secrets, join(folder, 'kept/logins'));
+    assert.deepEqual(written.auth.cleartext, ['10.0.0.0/8']);
+    assert.deepEqual(written.sites[0]?.logins, ['acme', 'Acme.example']);
+  });
+
   test('the usual warnings yield to a short hold', () => {
     assert.deepEqual(good(withSite('hold: 2d')).sites[0]?.warn, [4 * HOUR]);
   });

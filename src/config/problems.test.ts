@@ -37,6 +37,17 @@ describe('problems of a configuration', () => {
     ],
     ['missing sites', BASE, [/^1:1: sites: is missing: a map of sites/]],
     ['a key without its value', withTop('peers:'), [/^2:1: peers: has no value: .* or leave the key out$/]],
+    [
+      'a login twice',
+      withSite('logins: [a, b, a]'),
+      [/^5:20: sites.acme.logins\[2\]: a stands in this list/],
+    ],
+    ['an empty login', withSite('logins: [""]'), [/^5:14: sites.acme.logins\[0\]: is empty, longer/]],
+    [
+      'a cleartext network that is none',
+      withTop('auth: { cleartext: [lan] }'),
+      [/^2:21: auth.cleartext\[0\]: "lan" is no network/],
+    ],
     ['a mistyped key', withTop('spol: /x'), [/^2:1: spol: unknown key "spol": did you mean "spool"\?$/]],
     [
       'a mistyped key in a site',

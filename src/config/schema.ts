@@ -125,6 +125,13 @@ const site = section(
         'Which recipients the site has. `any`: nobody is refused. A file: one address a line, and all others are ' +
           'refused; the path is relative to this file. `postmaster` is always valid.',
       ),
+    logins: list(v.login, 'a list of login names')
+      .optional()
+      .meta({ form: 'list of login names' })
+      .describe(
+        "Login names that may act for the site: collect its mail, call for it. Without it: the site's own name. A login may " +
+          'stand at several sites. Their secrets are made by `restante secret set`.',
+      ),
     while_up: choice(['accept'], {
       defer: 'for now new mail is accepted',
       through: 'for now new mail is accepted',
@@ -253,6 +260,22 @@ export const schema = section(
       .prefault('mx')
       .meta({ form: '`mx`, host[:port], or a map' })
       .describe('How notices leave: `mx`: by the MX records of their recipients; or all by a smart host.'),
+    secrets: v.path
+      .optional()
+      .describe(
+        'The file of login secrets, written by `restante secret`. Without it: `secrets` in the spool folder. Read again ' +
+          'when it changes; it has to be readable by the server alone.',
+      ),
+    auth: section({
+      cleartext: list(v.network, 'a list of addresses and networks')
+        .prefault([])
+        .meta({ form: 'list of networks' })
+        .describe(
+          'From where passwords are taken without TLS, beside loopback. Everybody on the way can read them.',
+        ),
+    })
+      .prefault({})
+      .describe('How logins are proved.'),
     notices: section({
       allow: list(v.party, 'a list of addresses and domains')
         .prefault([])

@@ -255,6 +255,13 @@ export const word = text<string>('text', 'a text', (value) =>
     : { ok: value },
 );
 
+/** A login name. It stands in a line of the secrets file. */
+export const login = text<string>('login name', 'a login name', (value) =>
+  value === '' || /[\x00-\x1f\x7f]/.test(value) || Buffer.byteLength(value) > 255
+    ? { why: 'is empty, longer than 255 octets, or holds control characters' }
+    : { ok: value },
+);
+
 /** A password: taken as it is. */
 export const secret = z
   .string({ error: expected('a text') })

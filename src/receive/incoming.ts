@@ -113,15 +113,22 @@ export class IncomingMail implements ContentSink {
   #protocol(): string {
     const { mail, manner } = this.#transaction;
     const tls = manner.tls !== undefined;
-    return receivedWith({ esmtp: manner.esmtp, tls, authenticated: false, smtputf8: mail.smtputf8 });
+    return receivedWith({
+      esmtp: manner.esmtp,
+      tls,
+      authenticated: manner.authenticated !== undefined,
+      smtputf8: mail.smtputf8,
+    });
   }
 
   #origin(): Origin {
+    const { authenticated } = this.#transaction.manner;
     return {
       kind: 'received',
       peer: this.#peer.address,
       helo: this.#transaction.manner.helo,
       protocol: this.#protocol(),
+      ...(authenticated && { authenticated: authenticated.login }),
     };
   }
 

@@ -9,7 +9,8 @@ import type { Transaction } from './transaction.ts';
 
 /** Who gives which mail. */
 export function who(peer: Peer, { mail, manner }: Transaction): Fields {
-  return { peer: peer.address, helo: manner.helo, sender: mail.sender };
+  const login = manner.authenticated && { login: manner.authenticated.login };
+  return { peer: peer.address, helo: manner.helo, ...login, sender: mail.sender };
 }
 
 /** Logs the refusal of a whole mail; returns what the peer is told. */

@@ -49,6 +49,8 @@ export interface Site extends Claim {
   readonly tls: TlsPolicy;
   readonly expect?: Expectation;
   readonly recipients: RecipientSource;
+  /** Login names that may act for it. Absent: its own name. */
+  readonly logins?: readonly string[];
   readonly whileUp: 'accept';
   /** Milliseconds that mail is kept before it fails. */
   readonly hold: number;
@@ -59,6 +61,9 @@ export interface Site extends Claim {
   /** Longest interval between probes while the site is down, in milliseconds. */
   readonly probe: number;
 }
+
+/** The login names that may act for a site. */
+export const logins = (site: Pick<Site, 'name' | 'logins'>): readonly string[] => site.logins ?? [site.name];
 
 /** Domain → site. Immutable; a reload makes a new one. */
 export class SiteDirectory<S extends Claim = Site> {

@@ -74,6 +74,24 @@ describe('entries', () => {
     assert.deepEqual(house.spool.asked, [{ size: 1000, queues: ['one'] }]);
   });
 
+  test('who authenticated is kept with the mail, told in Received and in the log', async () => {
+    const house = makeHouse();
+    const visit = house.visit();
+    visit.manner = { ...EHLO, authenticated: { login: 'one-login', sites: ['one'] } };
+    assert.equal(await visit.send('a@sender.example', ['u@one.example'], MAIL), '250 2.0.0');
+    const [held] = house.spool.mails;
+    const origin = held?.entries[0]?.origin;
+    assert.deepEqual(origin, {
+      kind: 'received',
+      peer: STRANGER,
+      helo: 'client.example',
+      protocol: 'ESMTPA',
+      authenticated: 'one-login',
+    });
+    assert.match(held?.head ?? '', /with ESMTPA/);
+    assert.equal(house.logged('mail accepted')[0]?.login, 'one-login');
+  });
+
   test('content is passed on byte for byte, below one Received field of ours', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 }), async (chunks) => {

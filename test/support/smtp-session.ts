@@ -42,8 +42,9 @@ export class TestSession implements Session {
     return manner.helo === 'reject.example' ? reply(550, '5.7.1', 'Not you') : null;
   }
 
-  async mail(command: MailCommand): Promise<Reply> {
-    this.calls.push(`mail ${command.sender}`);
+  async mail(command: MailCommand, manner: Manner): Promise<Reply> {
+    const by = manner.authenticated ? ` by ${manner.authenticated.login}` : '';
+    this.calls.push(`mail ${command.sender}${by}`);
     // A turn of the loop, as a look-up takes: pipelined input must wait.
     await turn();
     const refused = judge(command.sender);

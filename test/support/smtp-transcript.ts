@@ -2,8 +2,8 @@
  * Plays a transcript against the SMTP engine, over any client-side stream. Lines of a transcript:
  *
  *   # …           a comment
- *   ! name value  an option: `maxRecipients 2`, `sizeLimit 1000`, `notls`, `refuse`, `whole` (the
- *                 packets matter: never cut into octets)
+ *   ! name value  an option: `maxRecipients 2`, `sizeLimit 1000`, `notls`, `refuse`, `logins` (AUTH
+ *                 is offered), `whole` (the packets matter: never cut into octets)
  *   C: text       sent with CRLF; successive ones go in one packet (pipelining)
  *   C> text       sent as it is; \r \n \0 \\ and \xHH stand for octets in both
  *   S: text       the next line from the server; {} in it stands for anything
@@ -11,6 +11,7 @@
  *   EOF           the client ends its side
  *   CLOSED        the server has ended its side, and said nothing more
  *   KEPT n        so many mails were kept so far
+ *   CALLED text   the session was last asked this
  *   K: text       a line of the content of the last mail that was kept; all of them, in order
  */
 import assert from 'node:assert/strict';
@@ -21,7 +22,7 @@ import { connect as connectTls } from 'node:tls';
 import type { TestSession } from './smtp-session.ts';
 
 export interface Step {
-  readonly kind: 'send' | 'expect' | 'tls' | 'eof' | 'closed' | 'kept' | 'content';
+  readonly kind: 'send' | 'expect' | 'tls' | 'eof' | 'closed' | 'kept' | 'called' | 'content';
   readonly text: string;
   readonly line: number;
 }
@@ -45,7 +46,7 @@ export function parseTranscript(text: string): Transcript {
     else if (word === 'C>') add('send', octets(rest));
     else if (word === 'S:') add('expect', rest);
     else if (word === 'K:') add('content', `${octets(rest)}\r\n`);
-    else if (word === 'KEPT') add('kept', rest);
+    else if (word === 'KEPT' || word === 'CALLED') add(word.toLowerCase() as Step['kind'], rest);
     else if (['TLS', 'EOF', 'CLOSED'].includes(word)) add(word.toLowerCase() as Step['kind'], '');
     else throw new Error(`line ${line} is no transcript: ${raw}`);
   });
@@ -181,6 +182,8 @@ export async function play(
       assert.equal(await client.remains(), '', where);
     } else if (step.kind === 'kept') {
       assert.equal(session.kept.length, Number(step.text), where);
+    } else if (step.kind === 'called') {
+      assert.equal(session.calls.at(-1), step.text, where);
     } else {
       let text = step.text;
       for (; steps[i + 1]?.kind === 'content'; i++) text += steps[i + 1]?.text;

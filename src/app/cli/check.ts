@@ -1,6 +1,8 @@
 /** `restante check`: is the configuration file good? 0, or 2 with all that is wrong. */
+import { loginWarnings } from '../../auth/logins.ts';
 import { showProblem } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
+import type { Site } from '../../site/site.ts';
 import { type Common, type Context, configFile } from './context.ts';
 import { count, printJson } from './format.ts';
 import type { Exit } from './terminal.ts';
@@ -13,9 +15,19 @@ export async function check(context: Context, options: Common): Promise<Exit> {
     else for (const problem of loaded.problems) terminal.err(`${showProblem(problem)}\n`);
     return 2;
   }
-  const { file, sites } = loaded.config;
+  const { file, sites, secrets } = loaded.config;
+  const warnings = loginWarnings({ path: secrets, sites, needs: needsLogin });
+  if (!options.json) for (const text of warnings) terminal.err(`${file}: warning: ${text}\n`);
   const domains = sites.reduce((sum, site) => sum + site.domains.length, 0);
-  if (options.json) printJson(terminal, { ok: true, problems: [] });
+  if (options.json) printJson(terminal, { ok: true, problems: [], warnings });
   else terminal.out(`${file}: good: ${count(sites.length, 'site')}, ${count(domains, 'domain')}\n`);
   return 0;
+}
+
+/** Why a site cannot do without a login. */
+function needsLogin({ collect }: Site): string | null {
+  switch (collect.kind) {
+    case 'push':
+      return null;
+  }
 }

@@ -74,6 +74,7 @@ function describeProgram(context: Context, lazily: Lazily): Command {
   );
   describeSite(program, simple, lazily);
   describeQueue(program, simple, lazily);
+  describeSecret(program, simple, lazily);
   return program;
 }
 
@@ -139,4 +140,18 @@ function describeQueue(program: Command, simple: Simple, lazily: Lazily): void {
     .option('-o, --output <folder>', 'the folder to write to')
     .option(...ALL)
     .action(lazily(async () => (await import('./export.ts')).queueExport));
+}
+
+function describeSecret(program: Command, simple: Simple, lazily: Lazily): void {
+  const secret = program.command('secret').description('logins of sites: their passwords');
+  const load = () => import('./secret.ts');
+  simple(secret, 'set <name>', 'give a login its password; asks for it')
+    .option('--cram', 'for CRAM-MD5 too: it is kept so that it can be recovered with the key file')
+    .option('--password-file <file>', 'the password is the first line of this file')
+    .option('--generate', 'make one, and print it')
+    .action(lazily(async () => (await load()).secretSet));
+  simple(secret, 'list', 'the logins that have one').action(lazily(async () => (await load()).secretList));
+  simple(secret, 'remove <name>', 'this login is none any more').action(
+    lazily(async () => (await load()).secretRemove),
+  );
 }

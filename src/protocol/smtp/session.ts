@@ -17,12 +17,14 @@ export interface Peer {
   readonly localPort: number;
 }
 
-/** How the peer talks at the moment: changes with EHLO and STARTTLS. */
+/** How the peer talks at the moment: changes with EHLO, AUTH and STARTTLS. */
 export interface Manner {
   /** The argument of EHLO or HELO; '' before. */
   readonly helo: string;
   readonly esmtp: boolean;
   readonly tls?: { readonly version: string; readonly cipher: string };
+  /** Who proved by AUTH to be who, and the names of the sites it may act for (RFC 4954). */
+  readonly authenticated?: { readonly login: string; readonly sites: readonly string[] };
 }
 
 export interface MailCommand {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { reply } from '../../../src/mail/reply.ts';
+import { fakeAuthenticator } from '../../support/fake-authenticator.ts';
 import {
   LoopbackEngine,
   type Overrides,
@@ -28,6 +29,7 @@ function overrides({ options }: Transcript): Overrides {
   return {
     session,
     ...(options.has('notls') ? {} : { tls }),
+    ...(options.has('logins') ? { authenticator: fakeAuthenticator } : {}),
     ...(options.has('maxRecipients') ? { maxRecipients: Number(options.get('maxRecipients')) } : {}),
     ...(options.has('sizeLimit') ? { sizeLimit: Number(options.get('sizeLimit')) } : {}),
   };

@@ -13,10 +13,11 @@
 import { type Clock, MINUTE } from '../../../base/clock.ts';
 import type { Soon } from '../../../base/soon.ts';
 import { type Reply, reply } from '../../../mail/reply.ts';
+import type { Channel } from '../../sasl.ts';
 import type { Manner, Peer, Session } from '../session.ts';
 import { Deadline } from './deadline.ts';
 import { parseCommandLine } from './grammar.ts';
-import { Input, type Line } from './input.ts';
+import { Input, LINE_LIMIT, type Line } from './input.ts';
 import { render, replies } from './replies.ts';
 import type { ServerOptions } from './server.ts';
 import type { Bdat } from './transfer.ts';
@@ -115,8 +116,19 @@ export class Dialog implements WireEvents {
     this.#wire.destroy();
   }
 
+  /** What the answer of an authenticator may depend on. */
+  get channel(): Channel {
+    return { address: this.#peer.address, tls: this.manner.tls !== undefined };
+  }
+
   say(r: Reply): void {
     this.#out += render(r);
+  }
+
+  /** RFC 4954 §4: asks within AUTH, in base64, and waits for the line that answers. Undefined: the dialog is over. */
+  challenge(data: Uint8Array, limit: number): Soon<Line | undefined> {
+    this.#out += `334 ${Buffer.from(data).toString('base64')}\r\n`;
+    return this.#nextLine(limit);
   }
 
   /** For what the peer did wrong by the protocol; too many of these end the connection. */
@@ -176,17 +188,10 @@ export class Dialog implements WireEvents {
 
   /** Each command from its line to its reply, until the dialog is over. Waits only where there is something to wait for. */
   async #commands(): Promise<void> {
-    /** For the whole line, so that dribbling octets gains nothing. */
-    let due: number | null = null;
-    while (!this.closing) {
-      const line = this.#line();
-      if (!line) {
-        due ??= this.clock.monotonic() + COMMAND_DEADLINE;
-        if (this.closing || !(await this.#wait('command', due))) return;
-        continue;
-      }
-      due = null;
-      const answer = this.#answer(line);
+    for (let line = this.#nextLine(); ; line = this.#nextLine()) {
+      const got = line instanceof Promise ? await line : line;
+      if (!got) return;
+      const answer = this.#answer(got);
       const goOn = this.#answered(answer instanceof Promise ? await answer : answer);
       if (!(goOn instanceof Promise ? await goOn : goOn)) return;
     }
@@ -206,7 +211,22 @@ export class Dialog implements WireEvents {
     return true;
   }
 
-  #line(): Line | undefined {
+  /** Undefined: the dialog is over. */
+  #nextLine(limit = LINE_LIMIT): Soon<Line | undefined> {
+    return this.closing ? undefined : (this.#line(limit) ?? this.#awaitLine(limit));
+  }
+
+  async #awaitLine(limit: number): Promise<Line | undefined> {
+    // For the whole line, so that dribbling octets gains nothing.
+    const due = this.clock.monotonic() + COMMAND_DEADLINE;
+    while (!this.closing && (await this.#wait('command', due))) {
+      const line = this.#line(limit);
+      if (line) return line;
+    }
+    return undefined;
+  }
+
+  #line(limit: number): Line | undefined {
     if (this.#firstInput && this.input.size > 0) {
       this.#firstInput = false;
       // A TLS handshake or other noise is not answered with a lesson in SMTP.
@@ -216,7 +236,7 @@ export class Dialog implements WireEvents {
         return undefined;
       }
     }
-    return this.input.line();
+    return this.input.line(limit);
   }
 
   #answer(line: Line): Soon<Reply | null> {

@@ -3,7 +3,7 @@
  * while content is.
  *
  * Promises: a command line ends with CRLF and with nothing else (RFC 5321 §2.3.8), and no line is
- * longer than LINE_LIMIT. Bounding the whole is the wire's work: it pauses by `size`.
+ * longer than what is asked for, LINE_LIMIT if nothing is. Bounding the whole is the wire's work: it pauses by `size`.
  */
 
 /**
@@ -44,12 +44,12 @@ export class Input {
     return this.#chunk[0] ?? -1;
   }
 
-  /** The next command line without its CRLF; undefined: it is not all there. */
-  line(): Line | undefined {
+  /** The next line of at most `limit` octets without its CRLF; undefined: it is not all there. */
+  line(limit = LINE_LIMIT): Line | undefined {
     for (;;) {
       const at = this.#chunk.indexOf(LF);
-      if (at >= 0) return this.#cut(at);
-      if (this.#skipping || this.#chunk.length > LINE_LIMIT) {
+      if (at >= 0) return this.#cut(at, limit);
+      if (this.#skipping || this.#chunk.length > limit) {
         this.#skipping = true;
         this.#size -= this.#chunk.length;
         this.#chunk = this.#later.shift() ?? NONE;
@@ -62,10 +62,10 @@ export class Input {
     }
   }
 
-  #cut(at: number): Line {
+  #cut(at: number, limit: number): Line {
     const whole = this.#chunk;
     this.#use(at + 1);
-    if (this.#skipping || at > LINE_LIMIT) {
+    if (this.#skipping || at > limit) {
       this.#skipping = false;
       return { kind: 'bad line', why: 'too long' };
     }

@@ -29,6 +29,19 @@ export const replies = {
   noRecipients: reply(554, '5.5.1', 'No valid recipients'),
   tlsActive: reply(503, '5.5.1', 'TLS is active'),
 
+  // RFC 4954 §4, §6.
+  authSyntax: reply(501, '5.5.4', 'Syntax: AUTH mechanism [initial-response]'),
+  authDone: reply(503, '5.5.1', 'Authenticated already'),
+  authOk: reply(235, '2.7.0', 'Authenticated'),
+  authCancelled: reply(501, '5.7.0', 'Cancelled'),
+  authTooLong: reply(500, '5.5.6', 'Response too long'),
+  authMalformed: reply(501, '5.5.2', 'This is no response to that'),
+  authUnknown: reply(504, '5.5.4', 'Mechanism unknown'),
+  authNeedsTls: reply(538, '5.7.11', 'STARTTLS first: this mechanism shows the password'),
+  authWeak: reply(534, '5.7.9', 'This mechanism is too weak for an open line'),
+  authWrong: reply(535, '5.7.8', 'Wrong name or password'),
+  authLocked: reply(454, '4.7.0', 'No logins now; try again later'),
+
   tooManyRecipients: reply(452, '4.5.3', 'Too many recipients; the rest in another transaction'),
   tooBig: reply(552, '5.3.4', 'Message too big'),
   // RFC 5321 §2.3.8: CR and LF only together; §4.5.2 leaves no place for NUL.

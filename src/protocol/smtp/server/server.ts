@@ -8,6 +8,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
+import type { Authenticator } from '../../sasl.ts';
 import type { Peer, Session } from '../session.ts';
 import { Dialog } from './dialog.ts';
 import { DuplexWire, type TlsSource } from './duplex.ts';
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly maxRecipients: number;
   /** Absent: STARTTLS is not offered. */
   readonly tls?: TlsSource;
+  /** Absent: AUTH is not offered. */
+  readonly authenticator?: Authenticator;
   readonly clock: Clock;
   readonly log: Log;
   readonly openSession: (peer: Peer) => Session;

@@ -21,6 +21,9 @@ function offers(talk: Dialog): string[] {
   ];
   // RFC 3207 §4.2: not offered once it is active.
   if (tls && !talk.manner.tls) list.push('STARTTLS');
+  const mechanisms = talk.options.authenticator?.mechanisms(talk.channel) ?? [];
+  // RFC 4954 §3.
+  if (mechanisms.length > 0) list.push(`AUTH ${mechanisms.join(' ')}`);
   // By this our own client knows that it reached ourselves.
   list.push(`XRESTANTE ${token}`);
   return list;

@@ -3,6 +3,7 @@ import type { Soon } from '../../../../base/soon.ts';
 import type { Reply } from '../../../../mail/reply.ts';
 import type { Dialog } from '../dialog.ts';
 import { replies } from '../replies.ts';
+import { auth } from './auth.ts';
 import { bdat } from './bdat.ts';
 import { data } from './data.ts';
 import { ehlo } from './ehlo.ts';
@@ -35,8 +36,8 @@ export const verbs: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ['HELP', help],
   ['VRFY', vrfy],
   ['STARTTLS', starttls],
+  ['AUTH', auth],
   ['EXPN', notOffered],
-  ['AUTH', notOffered],
   ['ETRN', notOffered],
   ['ATRN', notOffered],
   ['TURN', notOffered],
