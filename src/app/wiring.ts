@@ -20,8 +20,9 @@ import type { Settings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
+import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
-import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server/server.ts';
+import { createSmtpServer } from '../protocol/smtp/server/server.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
@@ -44,7 +45,8 @@ export interface Current {
 export interface Server {
   readonly spool: Spool;
   readonly keepers: Keepers;
-  readonly smtp: SmtpServer;
+  /** What serves each kind of listener. */
+  readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
   current(): Current;
   /** Plugs in another configuration; the rooms see it at their next question. */
@@ -201,7 +203,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
-    smtp,
+    engines: { smtp },
     tls,
     current: () => held.current,
     replace(next) {
