@@ -34,6 +34,10 @@ export class DuplexWire implements Wire {
     this.#listen(stream);
   }
 
+  get open(): boolean {
+    return this.#stream.writable;
+  }
+
   get backlog(): number {
     return this.#stream.writableLength;
   }
