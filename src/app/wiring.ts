@@ -10,6 +10,7 @@ import type { Log } from '../base/log.ts';
 import { type NetworkSet, networkSet } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import { createResolver, systemServers } from '../dns/resolver.ts';
+import { Mailboxes } from '../handover/mailbox/mailboxes.ts';
 import type { Handover } from '../handover/port.ts';
 import { outboundHandover } from '../handover/push/outbound.ts';
 import { pushHandover } from '../handover/push/push.ts';
@@ -22,6 +23,8 @@ import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
+import { createPop3Server } from '../protocol/pop3/server.ts';
+import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer } from '../protocol/smtp/server/server.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
@@ -65,16 +68,25 @@ export interface CannotStart {
 /** For what nobody may guess: the boundaries of notices. For jitter and order Math.random will do. */
 const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
 
+/** Nobody can log in. */
+const NOBODY: Authenticator = { mechanisms: () => [], begin: () => null, password: () => null };
+
 /** What is opened before the rooms are joined, and closed after them. */
 interface Ground {
   readonly keyed: Keyed;
   readonly spool: Spool;
   readonly tls: TlsContexts;
+  readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-export async function wire(config: Config, clock: Clock, log: Log): Promise<Server | CannotStart> {
+export async function wire(
+  config: Config,
+  clock: Clock,
+  log: Log,
+  authenticator: Authenticator = NOBODY,
+): Promise<Server | CannotStart> {
   const held = { current: derive(config, randomBytes(12).toString('hex')) };
   const sharers = () => held.current.config.sites.length;
   const { reserve, spool: total = Infinity } = config.limits;
@@ -93,11 +105,11 @@ export async function wire(config: Config, clock: Clock, log: Log): Promise<Serv
     return tls;
   }
   const keyed = openKeyed(join(config.spool, 'knowledge.sqlite'), log);
-  return joinRooms(held, { keyed, spool, tls, clock, log });
+  return joinRooms(held, { keyed, spool, tls, authenticator, clock, log });
 }
 
 function joinRooms(held: { current: Current }, ground: Ground): Server {
-  const { keyed, spool, tls, clock, log } = ground;
+  const { keyed, spool, tls, authenticator, clock, log } = ground;
   const { config } = held.current;
   const { token } = held.current.ourselves;
   const servers = config.resolver.length > 0 ? config.resolver : systemServers();
@@ -131,12 +143,12 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       });
     }
     const site = held.current.directory.byName(queue);
-    return site ? pushHandover({ site, primaries, clock, log }) : null;
+    return site?.collect.kind === 'push' ? pushHandover({ site, primaries, clock, log }) : null;
   };
   const policyFor = (queue: QueueName): QueuePolicy | null => {
     if (queue.startsWith('>')) return FOREIGN_POLICY;
     const site = held.current.directory.byName(queue);
-    return site ? sitePolicy(site) : null;
+    return site?.collect.kind === 'push' ? sitePolicy(site) : null;
   };
   const notices = new Notices({
     clock,
@@ -188,6 +200,25 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     log,
     openSession,
   }));
+  const maildrops = new Mailboxes({
+    spool,
+    siteOf: (name) => held.current.directory.byName(name),
+    lend: async (queue, by) => {
+      const lease = await spool.lease(queue, by);
+      if (lease.kind === 'busy') return { kind: 'not lent', text: `${lease.holder} has it` };
+      return { kind: 'lent', lease, end: () => lease.release() };
+    },
+    clock,
+    log,
+  });
+  const pop3 = () => ({
+    hostname: held.current.config.hostname,
+    tls,
+    authenticator,
+    maildrops,
+    clock,
+    log,
+  });
   // By which sites the queues were filled last, across restarts: only what has changed is looked through.
   const followed = keyed.table<readonly Claim[]>('followed');
   const follow = async (): Promise<Rerouted> => {
@@ -203,7 +234,11 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
-    engines: { smtp },
+    engines: {
+      smtp,
+      pop3: createPop3Server(pop3, 'on request'),
+      pop3s: createPop3Server(pop3, 'immediate'),
+    },
     tls,
     current: () => held.current,
     replace(next) {

@@ -67,7 +67,7 @@ export interface Listing {
   /** Octets of content, head included. */
   readonly size: number;
   readonly arrived: Instant;
-  /** Of the sender and the recipients that are pending. Absent: unknown, or not worth an index's room; reading tells. */
+  /** Of the whole envelope, as long as all its recipients are pending. Absent: reading tells. */
   readonly extent?: Extent;
 }
 

@@ -276,8 +276,8 @@ class MemoryLease implements Lease {
       ...this.#spool.entries.values(),
     ]) {
       if (queue !== this.queue || hold) continue;
-      const pending = envelope.recipients.filter((_, i) => recipients[i]?.state === 'pending');
-      yield { id, size, arrived, extent: extentOf(envelope.sender, pending) };
+      const whole = recipients.every((r) => r.state === 'pending');
+      yield { id, size, arrived, ...(whole && { extent: extentOf(envelope.sender, envelope.recipients) }) };
     }
   }
 

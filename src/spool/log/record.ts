@@ -47,7 +47,7 @@ export interface MessageItem {
   readonly entries: readonly { readonly suffix: number; readonly queue: string; readonly extent: Extent }[];
 }
 
-/** Stands for an extent that is too big for its fields, and for that of a record from before there were extents. */
+/** Stands for that of an envelope of which something is final, for one too big for its fields, and for none in old records. */
 export const NO_EXTENT: Extent = { recipients: 0, octets: 0 };
 const EXTENT = 3;
 
@@ -67,7 +67,6 @@ export interface StateItem {
   /** When the hold ends by itself; Infinity for never. */
   readonly until: number;
   readonly queue: string;
-  /** Of what is pending. */
   readonly extent: Extent;
 }
 

@@ -43,7 +43,7 @@ export class EntryTable {
   version = new Uint16Array(FIRST_SIZE);
   warned = new Uint8Array(FIRST_SIZE);
   flags = new Uint8Array(FIRST_SIZE);
-  /** Of what is pending: recipients, and octets with the sender's. No recipients: not known. */
+  /** The extent of an envelope of which nothing is final; no recipients: not known. */
   recipients = new Uint8Array(FIRST_SIZE);
   addresses = new Uint16Array(FIRST_SIZE);
   /** Rows in use. */
