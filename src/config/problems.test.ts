@@ -129,7 +129,7 @@ describe('problems of a configuration', () => {
     [
       'a listener of a later version',
       withTop('listen: { odmr: ["0.0.0.0:366"] }'),
-      [/^2:11: listen.pop3: "pop3" is not in this version/],
+      [/^2:11: listen.odmr: "odmr" is not in this version/],
     ],
     [
       'a missing certificate',
