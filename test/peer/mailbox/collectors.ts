@@ -36,7 +36,7 @@ export function documented(name: string, place: Place, more: Readonly<Record<str
   let text = block.slice(block.indexOf('\n') + 1);
   for (const [from, to] of Object.entries(changes)) {
     if (!text.includes(from)) throw new Error(`${name} does not say ${from}`);
-    text = text.replaceAll(from, to);
+    text = text.replaceAll(from, () => to);
   }
   return `${text}\n`;
 }
