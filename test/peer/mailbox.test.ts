@@ -64,15 +64,15 @@ describe('fetchmail', () => {
 
   test('loses nothing when it, or Restante, is killed at any moment (20 rounds)', async (t) => {
     const ROUNDS = 20;
-    const EACH = 25;
+    const EACH = 10;
     const EXPUNGE = 5;
     for (let round = 0; round < ROUNDS; round++) {
       await post(world.daemon.port, letters(round * EACH, EACH));
       const run = fetchmail(world.place('fetchmail'), sink.port, EXPUNGE);
       runs.push(run);
       // Its start takes about 100 ms, a mail 40.
-      await new Promise((wake) => setTimeout(wake, 50 + Math.random() * 1000));
-      if (round % 2 === 0) run.child.kill('SIGKILL');
+      await new Promise((wake) => setTimeout(wake, 50 + Math.random() * 700));
+      if (round % 3 > 0) run.child.kill('SIGKILL');
       else {
         await world.daemon.end('SIGKILL');
         await world.daemon.start();
@@ -103,17 +103,24 @@ const maildir = (path: string): string[] =>
   );
 
 describe('getmail6', () => {
-  test('sorts 100 mails into the Maildirs of their recipients', async () => {
+  test('sorts mails into the Maildirs of their recipients', async () => {
     // It knows no UTF-8 in addresses.
-    const all = letters(0, 100).filter((l) => !l.utf8);
+    const all = letters(0, 40).filter((l) => !l.utf8);
     await post(world.daemon.port, all);
     const place = world.place('getmail');
     mkdirSync(place.folder);
-    await ended(getmail(place, PEOPLE));
+    // It forks for each delivery and then asks to be told of the child's end. On a busy machine it comes too
+    // late, gives up, and delivers that mail once more in its next run: seen with 6.18.11.
+    let late = false;
+    for (let run = getmail(place, PEOPLE); (await run.end()) !== 0; run = getmail(place, PEOPLE)) {
+      assert.match(run.output, /waiting child pid \d+ timed out/);
+      late = true;
+    }
     for (const person of PEOPLE) {
       const found = maildir(join(place.folder, person));
       for (const text of found) examine(letter(numberOf(Buffer.from(text))), text, 'as it is');
-      const numbers = found.map((text) => numberOf(Buffer.from(text))).sort((a, b) => a - b);
+      const came = found.map((text) => numberOf(Buffer.from(text))).sort((a, b) => a - b);
+      const numbers = late ? [...new Set(came)] : came;
       const expected = all.filter((l) => l.recipients.includes(person)).map((l) => l.number);
       assert.deepEqual(numbers, expected, person);
     }

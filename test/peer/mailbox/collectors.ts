@@ -91,6 +91,7 @@ export function getmail(place: Place, people: readonly string[]): Run {
       .map((p) => `[${p}]\ntype = Maildir\npath = ${maildir(p)}`)
       .join('\n\n'),
     '/home/postmaster/Maildir/': maildir('others'),
+    'envelope_recipient = ': 'timeout = 10\nenvelope_recipient = ',
   });
   writeFileSync(rc, text);
   own(folder, [
