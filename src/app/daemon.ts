@@ -11,9 +11,13 @@ import { loadConfig } from '../config/load.ts';
 import { type Control, startControl } from '../operate/api/server.ts';
 import { Journal } from '../operate/journal.ts';
 import type { ListenerView, Reloaded, Running } from '../operate/port.ts';
-import { listenSmtp, type SmtpListeners } from '../protocol/listen/listen.ts';
+import { type Listeners, listen } from '../protocol/listen/listen.ts';
 import { type Logging, openLog } from './log.ts';
 import { type Server, wire } from './wiring.ts';
+
+type Protocol = keyof Config['listen'];
+/** In the order in which they open. */
+const PROTOCOLS: readonly Protocol[] = ['smtp', 'pop3', 'pop3s'];
 
 /** What connections get to end their mails when we stop: those to us, then those of ours. */
 const GRACE = { peers: 4 * SECOND, handovers: 3 * SECOND };
@@ -74,7 +78,7 @@ interface Parts {
 class Daemon {
   readonly #parts: Parts;
   readonly #log: Log;
-  #listeners: SmtpListeners | null = null;
+  readonly #listeners = new Map<Protocol, Listeners>();
   #control: Control | null = null;
   #reloading: Promise<Reloaded> | null = null;
 
@@ -90,19 +94,21 @@ class Daemon {
     const control = await startControl(this.#running(version, clock), config.spool);
     if (control.kind === 'failed') return control.why;
     this.#control = control;
-    const listeners = await listenSmtp({
-      at: config.listen.smtp,
-      server: server.smtp,
-      connections: config.limits.connections,
-      perClient: config.limits.connectionsPerClient,
-      isPeer: (address) => server.current().isPeer(address),
-      clock,
-      log: this.#log,
-    });
-    if (listeners.kind === 'failed') {
-      return `cannot listen at ${listeners.at.host} port ${listeners.at.port}: ${listeners.why}`;
+    for (const protocol of PROTOCOLS) {
+      const listeners = await listen({
+        at: config.listen[protocol],
+        engine: server.engines[protocol],
+        connections: config.limits.connections,
+        perClient: config.limits.connectionsPerClient,
+        isPeer: (address) => server.current().isPeer(address),
+        clock,
+        log: this.#log,
+      });
+      if (listeners.kind === 'failed') {
+        return `cannot listen at ${listeners.at.host} port ${listeners.at.port}: ${listeners.why}`;
+      }
+      this.#listeners.set(protocol, listeners);
     }
-    this.#listeners = listeners;
     // A route may have changed while we were off: entries follow their domain before any is handed over.
     const moved = await server.follow();
     if (moved.moved + moved.held > 0) this.#log.info('queues follow their domains', { ...moved });
@@ -127,7 +133,8 @@ class Daemon {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#listeners?.stop(GRACE.peers), this.#control?.close()]);
+    const listeners = [...this.#listeners.values()];
+    await Promise.all([...listeners.map((l) => l.stop(GRACE.peers)), this.#control?.close()]);
     await this.#parts.server.close(GRACE.handovers);
     this.#log.info('ended');
   }
@@ -179,8 +186,9 @@ class Daemon {
   }
 
   #bound(): ListenerView[] {
-    const bound = this.#listeners?.bound ?? [];
-    return bound.map(({ host, port }) => ({ protocol: 'smtp', address: host, port }));
+    return [...this.#listeners].flatMap(([protocol, { bound }]) =>
+      bound.map(({ host, port }) => ({ protocol, address: host, port })),
+    );
   }
 }
 

@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts';
 import { type NetworkSet, networkSet } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import { createResolver, systemServers } from '../dns/resolver.ts';
+import { Mailboxes } from '../handover/mailbox/mailboxes.ts';
 import type { Handover } from '../handover/port.ts';
 import { outboundHandover } from '../handover/push/outbound.ts';
 import { pushHandover } from '../handover/push/push.ts';
@@ -23,9 +24,11 @@ import type { Settings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
+import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
+import { createPop3Server } from '../protocol/pop3/server.ts';
 import type { Authenticator } from '../protocol/sasl.ts';
-import { createSmtpServer, type SmtpServer } from '../protocol/smtp/server/server.ts';
+import { createSmtpServer } from '../protocol/smtp/server/server.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
@@ -51,7 +54,8 @@ export interface Current {
 export interface Server {
   readonly spool: Spool;
   readonly keepers: Keepers;
-  readonly smtp: SmtpServer;
+  /** What serves each kind of listener. */
+  readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
   readonly authenticator: Authenticator;
   current(): Current;
@@ -137,12 +141,12 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       });
     }
     const site = held.current.directory.byName(queue);
-    return site ? pushHandover({ site, primaries, clock, log }) : null;
+    return site?.collect.kind === 'push' ? pushHandover({ site, primaries, clock, log }) : null;
   };
   const policyFor = (queue: QueueName): QueuePolicy | null => {
     if (queue.startsWith('>')) return FOREIGN_POLICY;
     const site = held.current.directory.byName(queue);
-    return site ? sitePolicy(site) : null;
+    return site?.collect.kind === 'push' ? sitePolicy(site) : null;
   };
   const notices = new Notices({
     clock,
@@ -204,6 +208,25 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     log,
     openSession,
   }));
+  const maildrops = new Mailboxes({
+    spool,
+    siteOf: (name) => held.current.directory.byName(name),
+    lend: async (queue, by) => {
+      const lease = await spool.lease(queue, by);
+      if (lease.kind === 'busy') return { kind: 'not lent', text: `${lease.holder} has it` };
+      return { kind: 'lent', lease, end: () => lease.release() };
+    },
+    clock,
+    log,
+  });
+  const pop3 = () => ({
+    hostname: held.current.config.hostname,
+    tls,
+    authenticator,
+    maildrops,
+    clock,
+    log,
+  });
   // By which sites the queues were filled last, across restarts: only what has changed is looked through.
   const followed = keyed.table<readonly Claim[]>('followed');
   const follow = async (): Promise<Rerouted> => {
@@ -219,7 +242,11 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
-    smtp,
+    engines: {
+      smtp,
+      pop3: createPop3Server(pop3, 'on request'),
+      pop3s: createPop3Server(pop3, 'immediate'),
+    },
     tls,
     authenticator,
     current: () => held.current,

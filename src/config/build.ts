@@ -6,7 +6,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'tldts';
 import { DAY, HOUR } from '../base/clock.ts';
-import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
+import type { Collect, HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
 import type { Config, Outbound } from './config.ts';
 import type { Finding } from './load.ts';
 import type { Written, WrittenSite } from './schema.ts';
@@ -25,7 +25,7 @@ export function build(written: Written, file: string): Built {
   const absolute = (path: string) => resolve(dirname(file), path);
   checkSpool(absolute(written.spool), found);
   checkDomains(written, found);
-  checkListeners(written.listen.smtp, found);
+  checkListeners(written.listen, found);
   const sites = Object.entries(written.sites).map(([name, site]) => {
     checkSite(name, site, written, found);
     return buildSite(name, site, (path) =>
@@ -67,7 +67,7 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
   return {
     name,
     domains: site.domains,
-    collect: { kind: site.collect },
+    collect: collectOf(site),
     primary: primaryOf(site.primary),
     tls: tlsOf(site.tls),
     ...optional({ expect: expectationOf(site.expect) }),
@@ -76,10 +76,22 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
     ...optional({ logins: site.logins }),
     whileUp: site.while_up,
     hold: site.hold,
-    warn: site.warn ?? USUAL_WARN.filter((age) => age < site.hold),
+    // Who calls for his mail when it suits him is not late.
+    warn: site.warn ?? (site.collect === 'push' ? USUAL_WARN.filter((age) => age < site.hold) : []),
     connections: site.connections,
     probe: site.probe,
   };
+}
+
+function collectOf({ collect, mailbox }: WrittenSite): Collect {
+  switch (collect) {
+    case 'push':
+      return { kind: collect };
+    case 'mailbox':
+      return { kind: collect, copies: mailbox?.copies ?? 'one', field: mailbox?.field ?? 'X-Envelope-To' };
+    default:
+      return collect satisfies never;
+  }
 }
 
 const primaryOf = (primary: WrittenSite['primary']): PrimarySource =>
@@ -120,6 +132,10 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
       'expect',
       'fingerprint',
     );
+  }
+  if (site.mailbox && site.collect !== 'mailbox') say('is for "collect: mailbox"', 'mailbox');
+  if (site.collect === 'mailbox' && all.listen.pop3.length + all.listen.pop3s.length === 0) {
+    say('needs an address at listen.pop3 or listen.pop3s, where the mailbox can be fetched', 'collect');
   }
   if (site.primary === 'mx') return;
   site.primary.forEach((host, i) => {
@@ -171,12 +187,20 @@ function checkDomains(all: Written, found: Finding[]): void {
   }
 }
 
-function checkListeners(listeners: readonly HostPort[], found: Finding[]): void {
-  listeners.forEach(({ host, port }, i) => {
-    if (port !== 0 && listeners.slice(0, i).some((l) => l.host === host && l.port === port)) {
-      found.push({ path: ['listen', 'smtp', i], text: `${host} port ${port} stands in this list already` });
-    }
-  });
+function checkListeners(listen: Written['listen'], found: Finding[]): void {
+  const seen = new Map<string, string>();
+  for (const [protocol, listeners] of Object.entries(listen)) {
+    listeners.forEach(({ host, port }, i) => {
+      const at = `${host} port ${port}`;
+      const other = seen.get(at);
+      if (port === 0) return;
+      if (other === undefined) seen.set(at, protocol);
+      else {
+        const where = other === protocol ? 'in this list' : `at listen.${other}`;
+        found.push({ path: ['listen', protocol, i], text: `${at} stands ${where} already` });
+      }
+    });
+  }
 }
 
 function buildOutbound(

@@ -38,7 +38,11 @@ export interface Config {
   readonly spool: string;
   /** Other names (canonical) and addresses that are us. */
   readonly also: { readonly names: readonly string[]; readonly addresses: readonly string[] };
-  readonly listen: { readonly smtp: readonly HostPort[] };
+  readonly listen: {
+    readonly smtp: readonly HostPort[];
+    readonly pop3: readonly HostPort[];
+    readonly pop3s: readonly HostPort[];
+  };
   /** Absolute paths of PEM files. Empty: a self-signed key is made and kept. */
   readonly tls: readonly { readonly cert: string; readonly key: string }[];
   /** Empty: the system's. */

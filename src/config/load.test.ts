@@ -58,6 +58,18 @@ describe('configuration', () => {
     assert.ok(Object.isFrozen(config.sites[0]?.domains));
   });
 
+  test('a mailbox is one copy under X-Envelope-To unless told otherwise, and warns nobody of a delay', () => {
+    const listen = 'listen: { pop3s: ["0.0.0.0"] }\n';
+    const usual = good(`${BASE}${listen}${SITE}    collect: mailbox\n`);
+    assert.deepEqual(usual.listen.pop3s, [{ host: '0.0.0.0', port: 995 }]);
+    const [acme] = usual.sites;
+    assert.deepEqual(acme?.collect, { kind: 'mailbox', copies: 'one', field: 'X-Envelope-To' });
+    assert.deepEqual(acme?.warn, []);
+    const section = '    collect: mailbox\n    mailbox: { copies: each, field: Delivered-To }\n';
+    const [other] = good(`${BASE}${listen}${SITE}${section}`).sites;
+    assert.deepEqual(other?.collect, { kind: 'mailbox', copies: 'each', field: 'Delivered-To' });
+  });
+
   test('every key is understood', () => {
     const config = good(`
 hostname: MX2.Example.NET.

@@ -121,11 +121,26 @@ describe('problems of a configuration', () => {
       withTop('listen: { smtp: ["127.0.0.1:25", "127.0.0.1:25"] }'),
       [/^2:34: listen.smtp\[1\]: .* already$/],
     ],
+    [
+      'an address of two protocols',
+      withTop('listen: { pop3: ["127.0.0.1:110"], pop3s: ["127.0.0.1:110"] }'),
+      [/^2:44: .*127.0.0.1 port 110 stands at listen.pop3 already$/],
+    ],
+    [
+      'a mailbox that nobody could fetch',
+      withSite('collect: mailbox'),
+      [/^5:14: sites.acme.collect: needs an address at listen.pop3 or listen.pop3s/],
+    ],
+    [
+      'a mailbox for a site that is pushed to',
+      withSite('mailbox: { copies: each }'),
+      [/^5:14: sites.acme.mailbox: is for "collect: mailbox"$/],
+    ],
     ['no listener', withTop('listen: { smtp: [] }'), [/^2:17: listen.smtp: is empty: without/]],
     [
       'a listener of a later version',
-      withTop('listen: { pop3: ["0.0.0.0:110"] }'),
-      [/^2:11: listen.pop3: "pop3" is not in this version/],
+      withTop('listen: { odmr: ["0.0.0.0:366"] }'),
+      [/^2:11: listen.odmr: "odmr" is not in this version/],
     ],
     [
       'a missing certificate',
@@ -235,7 +250,9 @@ describe('problems of a configuration', () => {
     [
       'a way of a later version',
       withSite('collect: etrn'),
-      [/^5:14: sites.acme.collect: "etrn" is not in this version: for now a site collects by push$/],
+      [
+        /^5:14: sites.acme.collect: "etrn" is not in this version: for now a site collects by push or mailbox$/,
+      ],
     ],
     [
       'a roster of a later version',

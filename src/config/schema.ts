@@ -4,6 +4,7 @@
  * keys, or on the disk, is `build.ts`.
  */
 import { z } from 'zod';
+import { RECIPIENT_FIELDS } from '../mail/envelope-fields.ts';
 import type { HostPort } from '../site/site.ts';
 import { DEFAULT_SPOOL } from './config.ts';
 import { anyOf, nearest } from './suggest.ts';
@@ -71,7 +72,7 @@ const TLS_WORDS =
   '`may`: any certificate, and cleartext if the handshake fails. `verify`: a certificate that a known ' +
   'authority signed for the name. `none`: never. A fingerprint: only the certificates with that SHA-256.';
 
-const WAY_LATER = 'for now a site collects by push';
+const WAY_LATER = 'for now a site collects by push or mailbox';
 const site = section(
   {
     domains: list(v.domain, 'a list of domains, such as [acme.example, .acme.example],')
@@ -81,9 +82,24 @@ const site = section(
         'The domains whose mail is held. A leading dot means all domains below, and not the domain itself. ' +
           'The longest match wins. A domain belongs to one site.',
       ),
-    collect: choice(['push'], { etrn: WAY_LATER, odmr: WAY_LATER, mailbox: WAY_LATER, batch: WAY_LATER })
+    collect: choice(['push', 'mailbox'], { etrn: WAY_LATER, odmr: WAY_LATER, batch: WAY_LATER })
       .prefault('push')
-      .describe('How the site gets its mail. `push`: by SMTP to its primary, as soon as that is back.'),
+      .describe(
+        'How the site gets its mail. `push`: by SMTP to its primary, as soon as that is back. `mailbox`: it fetches ' +
+          'its queue by POP3.',
+      ),
+    mailbox: section({
+      copies: choice(['one', 'each'])
+        .prefault('one')
+        .describe(
+          '`one`: each mail stands in the mailbox once, with all its recipients. `each`: a copy for each recipient.',
+        ),
+      field: choice(RECIPIENT_FIELDS)
+        .prefault('X-Envelope-To')
+        .describe('The field on top of each mail in which its recipients stand.'),
+    })
+      .optional()
+      .describe('How the mailbox looks; for `collect: mailbox`.'),
     primary: either(
       [
         z.literal('mx'),
@@ -227,10 +243,17 @@ export const schema = section(
           .prefault(['0.0.0.0:25', '[::]:25'])
           .meta({ form: 'list of address:port' })
           .describe('Where mail is received by SMTP.'),
+        pop3: list(v.listener(110), 'a list such as ["0.0.0.0:110", "[::]:110"]')
+          .prefault([])
+          .meta({ form: 'list of address:port' })
+          .describe('Where mailboxes are fetched by POP3; STLS is always offered.'),
+        pop3s: list(v.listener(995), 'a list such as ["0.0.0.0:995", "[::]:995"]')
+          .prefault([])
+          .meta({ form: 'list of address:port' })
+          .describe('The same, with TLS from the first octet.'),
       },
       {
         odmr: 'collecting by ODMR comes later',
-        pop3: 'collecting by POP3 comes later',
         console: 'the web console comes later',
       },
     )

@@ -30,6 +30,19 @@ export interface Envelope {
   readonly envid?: string;
 }
 
+/** How much an envelope takes, where it matters before the envelope is read. */
+export interface Extent {
+  readonly recipients: number;
+  /** Octets (UTF-8) of the sender and of these recipients. */
+  readonly octets: number;
+}
+
+export function extentOf(sender: string, recipients: readonly Recipient[]): Extent {
+  let octets = Buffer.byteLength(sender);
+  for (const { address } of recipients) octets += Buffer.byteLength(address);
+  return { recipients: recipients.length, octets };
+}
+
 /** Where a mail came from, kept with it for trace, notices and policy. */
 export type Origin =
   | {

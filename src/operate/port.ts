@@ -8,7 +8,7 @@ import type { KeepersView } from '../schedule/view.ts';
 import type { Spool } from '../spool/port.ts';
 
 export interface ListenerView {
-  readonly protocol: 'smtp';
+  readonly protocol: keyof Config['listen'];
   /** As it is bound, so with the real port. */
   readonly address: string;
   readonly port: number;

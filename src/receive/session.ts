@@ -10,14 +10,8 @@ import { describe, type Reply, reply } from '../mail/reply.ts';
 import type { Route } from '../policy/relay.ts';
 import { spoolRefusal } from '../policy/room.ts';
 import type { Refusal } from '../policy/verdict.ts';
-import type {
-  ContentSink,
-  MailCommand,
-  Manner,
-  Peer,
-  RcptCommand,
-  Session,
-} from '../protocol/smtp/session.ts';
+import type { Peer } from '../protocol/engine.ts';
+import type { ContentSink, MailCommand, Manner, RcptCommand, Session } from '../protocol/smtp/session.ts';
 import type { Draft, Refused } from '../spool/port.ts';
 import { IncomingMail } from './incoming.ts';
 import type { Receiving } from './receiver.ts';

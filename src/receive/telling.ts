@@ -4,7 +4,7 @@
 import type { Fields, Log } from '../base/log.ts';
 import { describe, type Reply } from '../mail/reply.ts';
 import type { Refusal } from '../policy/verdict.ts';
-import type { Peer } from '../protocol/smtp/session.ts';
+import type { Peer } from '../protocol/engine.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Who gives which mail. */

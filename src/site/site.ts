@@ -31,7 +31,16 @@ export type Expectation =
  * How the site gets its mail. `push`: as soon as its primary lives. The others call for it: `etrn` starts
  * a push, `odmr` turns its own connection round, `mailbox` is fetched by POP3; `batch` is given to a command.
  */
-export type Collect = { readonly kind: 'push' };
+export type Collect = { readonly kind: 'push' } | Mailbox;
+
+/** How a site's queue looks as a mailbox. */
+export interface Mailbox {
+  readonly kind: 'mailbox';
+  /** `one`: each mail once, with all its recipients of the site; `each`: a copy for each of them. */
+  readonly copies: 'one' | 'each';
+  /** The field in which the recipients stand. */
+  readonly field: 'X-Envelope-To' | 'Delivered-To' | 'X-Original-To';
+}
 
 /** Which recipients the site has. */
 export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Envelope } from '../mail/envelope.ts';
 import type { Outcome } from '../mail/outcome.ts';
 import { reply } from '../mail/reply.ts';
-import type { Content, Entry, EntryId, Lease, NewEntry, Settlement, Spool } from './port.ts';
+import type { Content, Entry, EntryId, Lease, Listing, NewEntry, Settlement, Spool } from './port.ts';
 
 export interface SpoolWorld {
   readonly spool: Spool;
@@ -73,6 +73,12 @@ export async function leaseOf(spool: Spool, queue: string): Promise<Lease> {
   assert.equal(lease.kind, 'lease');
   if (lease.kind !== 'lease') throw new Error('busy');
   return lease;
+}
+
+export async function listOf(lease: Lease): Promise<Listing[]> {
+  const all: Listing[] = [];
+  for await (const listing of lease.list()) all.push(listing);
+  return all;
 }
 
 export async function entryOf(spool: Spool, id: EntryId): Promise<Entry> {

@@ -15,13 +15,14 @@ import {
   HEAD,
   isGone,
   leaseOf,
+  listOf,
   octetsOf,
   put,
   putOne,
   type SpoolWorld,
   settlement,
 } from './contract-support.ts';
-import type { EntryId } from './port.ts';
+import type { EntryId, Spool } from './port.ts';
 
 const IN_AND_OUT: Record<string, Claim> = {
   'what was committed is read back octet for octet, before and after a restart': async (world) => {
@@ -187,6 +188,61 @@ const HANDING_OUT: Record<string, Claim> = {
       [a],
     );
   },
+  'list tells all that is not held, in order of arrival: put off or handed out, too': async (world) => {
+    const { spool, clock } = world;
+    const ids: EntryId[] = [];
+    for (let i = 0; i < 5; i++) {
+      ids.push(await putOne(spool, 'acme', 'x'.repeat(i)));
+      await clock.advance(10);
+    }
+    await putOne(spool, 'beta');
+    const [a = '', b = '', c = ''] = ids;
+    const until = clock.now() + HOUR;
+    await spool.operate([b], { kind: 'hold', hold: { kind: 'operator', reason: 'r', until } });
+    const lease = await leaseOf(spool, 'acme');
+    await lease.settle([settlement(c, DEFERRED, { nextTry: clock.now() + HOUR })]);
+    await lease.ready(clock.now(), 1);
+    const listed = await listOf(lease);
+    assert.deepEqual(
+      listed.map((l) => l.id),
+      ids.filter((id) => id !== b),
+    );
+    assert.deepEqual(
+      [listed[0]?.id, listed[0]?.arrived, listed[2]?.size],
+      [a, clock.now() - 50, HEAD.length + 3],
+    );
+    await clock.advance(HOUR);
+    assert.equal((await listOf(lease)).length, 5);
+    await lease.release();
+    assert.deepEqual(await listOf(lease), []);
+  },
+  'a listing tells the extent of an envelope until something of it is final, before and after a restart':
+    async (world) => {
+      const to = ['a@x', 'b\u00fc@x', 'c@x'];
+      const [id = ''] = await put(world.spool, [entryFor('acme', ...to)]);
+      const many = Array.from({ length: 300 }, (_, i) => `u${i}@x`);
+      await put(world.spool, [entryFor('acme', ...many)]);
+      const sender = 'Sender=B@example.net'.length;
+      const extentsOf = async (spool: Spool) => {
+        const lease = await leaseOf(spool, 'acme');
+        const [first, second] = await listOf(lease);
+        // Too many for an index: it may leave the extent out.
+        if (second?.extent) assert.equal(second.extent.recipients, 300);
+        return { lease, extent: first?.extent };
+      };
+      const whole = await extentsOf(world.spool);
+      assert.deepEqual(whole.extent, { recipients: 3, octets: sender + 3 + 5 + 3 });
+      const spool = await world.reopen();
+      const again = await extentsOf(spool);
+      assert.deepEqual(again.extent, whole.extent);
+      await again.lease.settle([settlement(id, DEFERRED, { nextTry: world.clock.now() })]);
+      assert.deepEqual((await listOf(again.lease))[0]?.extent, whole.extent);
+      await again.lease.settle([{ id, outcomes: [{ recipient: 1, outcome: DELIVERED }] }]);
+      await again.lease.release();
+      const rest = await extentsOf(spool);
+      assert.equal(rest.extent, undefined);
+      assert.equal((await extentsOf(await world.reopen())).extent, undefined);
+    },
   'a queue has one holder, and its epoch rises': async ({ spool, clock }) => {
     const id = await putOne(spool, 'acme');
     const first = await leaseOf(spool, 'acme');

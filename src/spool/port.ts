@@ -9,7 +9,7 @@
  */
 import type { Instant } from '../base/clock.ts';
 import type { Soon } from '../base/soon.ts';
-import type { Envelope, Origin } from '../mail/envelope.ts';
+import type { Envelope, Extent, Origin } from '../mail/envelope.ts';
 import type { Outcome } from '../mail/outcome.ts';
 
 /** A site's name, `>domain` for a foreign domain, or OPERATOR_QUEUE. */
@@ -59,6 +59,16 @@ export interface Entry extends NewEntry {
   /** Delay notices given so far (how many of the site's `warn` ages are dealt with). */
   readonly warned: number;
   readonly hold?: Hold;
+}
+
+/** An entry as `Lease.list` tells it: what is known without reading it. */
+export interface Listing {
+  readonly id: EntryId;
+  /** Octets of content, head included. */
+  readonly size: number;
+  readonly arrived: Instant;
+  /** Of the whole envelope, as long as all its recipients are pending. Absent: reading tells. */
+  readonly extent?: Extent;
 }
 
 export interface Content {
@@ -173,6 +183,11 @@ export interface Lease {
   nextReady(): Instant | null;
   /** Entries not handed out and not held that arrived at or before `arrivedBefore` with fewer than `warned` warnings (all, when absent), oldest first. Hands them out. */
   due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]>;
+  /**
+   * All entries that are not held, in order of arrival, whatever their next try, handed out or not. Costs in
+   * proportion to the queue, and reads no envelope. Ends early when the lease is lost.
+   */
+  list(): AsyncIterable<Listing>;
   open(id: EntryId, from?: number): Promise<Content | Corrupt | Gone>;
   /**
    * Durable when it resolves; grouped; idempotent. Waits for as long as nothing can be written. Entries with

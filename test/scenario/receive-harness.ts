@@ -10,8 +10,9 @@ import type { Reply } from '../../src/mail/reply.ts';
 import { Policy } from '../../src/policy/pipeline.ts';
 import { type Capabilities, DEFAULT_SIZE_LIMIT, type Settings } from '../../src/policy/ports.ts';
 import { RecipientLists } from '../../src/policy/recipients.ts';
+import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
-import type { Manner, Peer, Session } from '../../src/protocol/smtp/session.ts';
+import type { Manner, Session } from '../../src/protocol/smtp/session.ts';
 import { createReceiver } from '../../src/receive/receiver.ts';
 import { type Site, SiteDirectory } from '../../src/site/site.ts';
 import type {

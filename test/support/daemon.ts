@@ -37,29 +37,35 @@ export class Daemon {
   readonly folder = mkdtempSync(join(tmpdir(), 'restante-daemon-'));
   readonly file = join(this.folder, 'restante.yaml');
   readonly port: number;
+  /** Where it serves POP3 with TLS from the first octet, if it was asked to. */
+  readonly pop3s: number | null;
   log = '';
   #child: ChildProcess | null = null;
 
-  static async make(sites: string): Promise<Daemon> {
-    const daemon = new Daemon(await freePort());
+  static async make(sites: string, more: { pop3s?: boolean } = {}): Promise<Daemon> {
+    const pop3s = more.pop3s ? await freePort() : null;
+    const daemon = new Daemon(await freePort(), pop3s);
     daemon.configure(sites);
     return daemon;
   }
 
-  private constructor(port: number) {
+  private constructor(port: number, pop3s: number | null) {
     this.port = port;
+    this.pop3s = pop3s;
   }
 
   configure(sites: string): void {
-    writeFileSync(
-      this.file,
-      `hostname: mx2.example.net\nspool: ./spool\nlisten: { smtp: ["127.0.0.1:${this.port}"] }\n${sites}\n`,
-    );
+    const pop3s = this.pop3s === null ? '' : `, pop3s: ["127.0.0.1:${this.pop3s}"]`;
+    const listen = `listen: { smtp: ["127.0.0.1:${this.port}"]${pop3s} }`;
+    writeFileSync(this.file, `hostname: mx2.example.net\nspool: ./spool\n${listen}\n${sites}\n`);
   }
 
   async start(): Promise<void> {
     this.log = '';
-    const child = spawn(BIN, ['serve', '-c', this.file], { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(BIN, ['serve', '-c', this.file], {
+      cwd: ROOT,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     this.#child = child;
     child.stderr.on('data', (text) => (this.log += String(text)));
     await until('ready', () => {

@@ -3,7 +3,7 @@
  * the log store's own work would be all that is measured. Content is not kept but for its size.
  */
 import type { Clock, Instant } from '../../src/base/clock.ts';
-import type { Envelope } from '../../src/mail/envelope.ts';
+import { type Envelope, extentOf } from '../../src/mail/envelope.ts';
 import type {
   Busy,
   Content,
@@ -13,6 +13,7 @@ import type {
   EntryQuery,
   Gone,
   Lease,
+  Listing,
   NewEntry,
   OperatorAct,
   QueueName,
@@ -268,6 +269,16 @@ class MemoryLease implements Lease {
   async due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]> {
     const { arrivedBefore, warned = Infinity } = query;
     return this.#take((e) => e.arrived <= arrivedBefore && e.warned < warned, limit);
+  }
+
+  async *list(): AsyncIterable<Listing> {
+    for (const { id, queue, hold, size, arrived, envelope, recipients } of [
+      ...this.#spool.entries.values(),
+    ]) {
+      if (queue !== this.queue || hold) continue;
+      const whole = recipients.every((r) => r.state === 'pending');
+      yield { id, size, arrived, ...(whole && { extent: extentOf(envelope.sender, envelope.recipients) }) };
+    }
   }
 
   open(id: EntryId): Promise<Content | Gone> {

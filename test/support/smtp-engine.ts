@@ -5,12 +5,9 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { generate } from 'selfsigned';
 import { type Clock, SystemClock } from '../../src/base/clock.ts';
 import { silent } from '../../src/base/log.ts';
-import { listenSmtp, type SmtpListeners } from '../../src/protocol/listen/listen.ts';
-import {
-  type Conversation,
-  createSmtpServer,
-  type ServerOptions,
-} from '../../src/protocol/smtp/server/server.ts';
+import type { Conversation } from '../../src/protocol/engine.ts';
+import { type Listeners, listen } from '../../src/protocol/listen/listen.ts';
+import { createSmtpServer, type ServerOptions } from '../../src/protocol/smtp/server/server.ts';
 import { memoryPair } from './smtp-pair.ts';
 import { TestSession } from './smtp-session.ts';
 import { TestClient } from './smtp-transcript.ts';
@@ -47,14 +44,14 @@ export function talkInMemory(overrides: Overrides = {}): Talk {
 
 /** One listener on loopback; each connection gets the session that `talk` was told. */
 export class LoopbackEngine {
-  readonly #listeners: SmtpListeners;
+  readonly #listeners: Listeners;
   readonly #next: { options: ServerOptions };
 
   static async start(clock: Clock = new SystemClock()): Promise<LoopbackEngine> {
     const next = { options: engineOptions(new TestSession()) };
-    const listeners = await listenSmtp({
+    const listeners = await listen({
       at: [{ host: '127.0.0.1', port: 0 }],
-      server: createSmtpServer(() => next.options),
+      engine: createSmtpServer(() => next.options),
       connections: 100,
       perClient: 100,
       isPeer: () => false,
@@ -65,7 +62,7 @@ export class LoopbackEngine {
     return new LoopbackEngine(listeners, next);
   }
 
-  private constructor(listeners: SmtpListeners, next: { options: ServerOptions }) {
+  private constructor(listeners: Listeners, next: { options: ServerOptions }) {
     this.#listeners = listeners;
     this.#next = next;
   }

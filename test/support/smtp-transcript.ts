@@ -1,5 +1,5 @@
 /**
- * Plays a transcript against the SMTP engine, over any client-side stream. Lines of a transcript:
+ * Plays a transcript against an engine (SMTP's, POP3's), over any client-side stream. Lines of a transcript:
  *
  *   # …           a comment
  *   ! name value  an option: `maxRecipients 2`, `sizeLimit 1000`, `notls`, `refuse`, `logins` (AUTH
@@ -160,7 +160,7 @@ export class TestClient {
 export async function play(
   transcript: Transcript,
   client: TestClient,
-  session: TestSession,
+  session: Pick<TestSession, 'kept' | 'calls'>,
   bytewise: boolean,
 ): Promise<void> {
   const { steps } = transcript;

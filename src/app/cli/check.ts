@@ -29,5 +29,7 @@ function needsLogin({ collect }: Site): string | null {
   switch (collect.kind) {
     case 'push':
       return null;
+    case 'mailbox':
+      return 'is fetched by POP3';
   }
 }

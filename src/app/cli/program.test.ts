@@ -218,6 +218,15 @@ describe('command line', () => {
     ]);
   });
 
+  test('queue export writes an mbox, and none over what is there', async () => {
+    assert.match((await restante('queue export --all --format mbox')).err, /name it by -o/);
+    const to = join(folder, 'exported.mbox');
+    const command = `queue export --all --format mbox -o ${to}`;
+    assert.equal((await restante(command)).out, `3 mails written to ${to}\n`);
+    assert.equal(readFileSync(to, 'utf8').split('\nX-Envelope-To: ').length, 4);
+    assert.equal((await restante(command)).exit, 2);
+  });
+
   test('trace tells the life of a mail from the journal, and where it is now', async () => {
     const journal = new Journal(folder, clock);
     const line = { level: 'info', time: '2026-01-05T12:00:00.123Z', mail: 'm22' };

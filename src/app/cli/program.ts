@@ -136,8 +136,13 @@ function describeQueue(program: Command, simple: Simple, lazily: Lazily): void {
   selecting('remove', 'remove for good; nobody is told')
     .option(...ALL)
     .action(lazily(async () => (await load()).queueAct('remove')));
-  selecting('export', 'write mails as .eml files; a single one to standard output')
-    .option('-o, --output <folder>', 'the folder to write to')
+  selecting('export', 'write mails as files; a single one to standard output')
+    .option('-o, --output <path>', 'the folder, or mbox file, to write to')
+    .addOption(
+      new Option('--format <format>', 'how they are written')
+        .choices(['eml', 'mbox', 'maildir'])
+        .default('eml'),
+    )
     .option(...ALL)
     .action(lazily(async () => (await import('./export.ts')).queueExport));
 }

@@ -6,24 +6,24 @@ import { TestSession } from '../../../test/support/smtp-session.ts';
 import { TestClient } from '../../../test/support/smtp-transcript.ts';
 import { SystemClock } from '../../base/clock.ts';
 import { silent } from '../../base/log.ts';
+import type { Peer } from '../engine.ts';
 import { createSmtpServer } from '../smtp/server/server.ts';
-import type { Peer } from '../smtp/session.ts';
 import { clientKey, plainAddress } from './address.ts';
-import { type ListenAddress, type ListenOptions, listenSmtp, type SmtpListeners } from './listen.ts';
+import { type ListenAddress, type Listeners, type ListenOptions, listen } from './listen.ts';
 
-const open: { stop(grace: number): Promise<void> }[] = [];
+const opened: { stop(grace: number): Promise<void> }[] = [];
 const sockets: Socket[] = [];
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  for (const listeners of open.splice(0)) await listeners.stop(0);
+  for (const listeners of opened.splice(0)) await listeners.stop(0);
 });
 
-async function listen(options: Partial<ListenOptions> = {}) {
+async function open(options: Partial<ListenOptions> = {}) {
   const peers: Peer[] = [];
   const sessions: TestSession[] = [];
-  const listeners = await listenSmtp({
+  const listeners = await listen({
     at: [{ host: '127.0.0.1', port: 0 }],
-    server: createSmtpServer(() => ({
+    engine: createSmtpServer(() => ({
       ...engineOptions(new TestSession()),
       openSession: (peer) => {
         const session = new TestSession();
@@ -40,11 +40,11 @@ async function listen(options: Partial<ListenOptions> = {}) {
     ...options,
   });
   assert.ok(listeners.kind === 'listening');
-  open.push(listeners);
+  opened.push(listeners);
   return { listeners, peers, sessions };
 }
 
-function dial(listeners: SmtpListeners, host = '127.0.0.1', which = 0): TestClient {
+function dial(listeners: Listeners, host = '127.0.0.1', which = 0): TestClient {
   const socket = connect(listeners.bound[which]?.port ?? 0, host);
   sockets.push(socket);
   return new TestClient(socket);
@@ -52,7 +52,7 @@ function dial(listeners: SmtpListeners, host = '127.0.0.1', which = 0): TestClie
 
 describe('listeners', () => {
   test('refuse with 421 what is over the total, and take again when one has gone', async () => {
-    const { listeners } = await listen({ connections: 2 });
+    const { listeners } = await open({ connections: 2 });
     const first = dial(listeners);
     const second = dial(listeners);
     assert.match(await first.reply(), /^220/);
@@ -69,7 +69,7 @@ describe('listeners', () => {
   });
 
   test('refuse what is over the number of one client, and take others', async () => {
-    const { listeners } = await listen({ perClient: 1 });
+    const { listeners } = await open({ perClient: 1 });
     assert.match(await dial(listeners).reply(), /^220/);
     assert.match(await dial(listeners).reply(), /^421/);
     const socket = connect({
@@ -82,14 +82,14 @@ describe('listeners', () => {
   });
 
   test('count no connections of a fellow secondary', async () => {
-    const { listeners } = await listen({ perClient: 1, isPeer: (address) => address === '127.0.0.1' });
+    const { listeners } = await open({ perClient: 1, isPeer: (address) => address === '127.0.0.1' });
     assert.match(await dial(listeners).reply(), /^220/);
     assert.match(await dial(listeners).reply(), /^220/);
   });
 
   test('take IPv6, and show IPv4 on a double listener as IPv4', async () => {
     const at: ListenAddress[] = [{ host: '::', port: 0 }];
-    const { listeners, peers } = await listen({ at });
+    const { listeners, peers } = await open({ at });
     await dial(listeners, '127.0.0.1').reply();
     await dial(listeners, '::1').reply();
     assert.deepEqual(
@@ -102,10 +102,10 @@ describe('listeners', () => {
   });
 
   test('for both families stand side by side on one port', async () => {
-    const { listeners } = await listen();
+    const { listeners } = await open();
     const port = listeners.bound[0]?.port ?? 0;
     await listeners.stop(0);
-    const both = await listen({
+    const both = await open({
       at: [
         { host: '0.0.0.0', port },
         { host: '::', port },
@@ -117,14 +117,14 @@ describe('listeners', () => {
   });
 
   test('say which address cannot be had, and leave nothing open', async () => {
-    const { listeners } = await listen();
+    const { listeners } = await open();
     const port = listeners.bound[0]?.port ?? 0;
-    const failed = await listenSmtp({
+    const failed = await listen({
       at: [
         { host: '127.0.0.2', port },
         { host: '127.0.0.1', port },
       ],
-      server: createSmtpServer(() => engineOptions(new TestSession())),
+      engine: createSmtpServer(() => engineOptions(new TestSession())),
       connections: 1,
       perClient: 1,
       isPeer: () => false,
@@ -139,7 +139,7 @@ describe('listeners', () => {
   });
 
   test('stop: no new ones, idle ones 421, mail under way ends, the rest is cut at the deadline', async () => {
-    const { listeners, sessions } = await listen();
+    const { listeners, sessions } = await open();
     const port = listeners.bound[0]?.port ?? 0;
     const idle = dial(listeners);
     await idle.reply();

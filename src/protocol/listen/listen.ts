@@ -1,17 +1,16 @@
 /**
- * TCP listeners for the SMTP engine.
+ * TCP listeners for a protocol engine.
  *
  * Promises: at most `connections` in all and `perClient` from one client address are served (one
- * IPv6 /64 is one client); further ones are told 421 and closed at once. Stopping closes the
- * listeners first, tells idle peers 421, lets mails under way end, and cuts what is left at the
- * deadline. IPv4-mapped addresses appear as IPv4. RFC 5321 §3.8.
+ * IPv6 /64 is one client); further ones are told so and closed at once. Stopping closes the
+ * listeners first, lets each conversation end in its order, and cuts what is left at the deadline.
+ * IPv4-mapped addresses appear as IPv4. RFC 5321 §3.8.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { NetworkSet } from '../../base/networks.ts';
-import type { Conversation, SmtpServer } from '../smtp/server/server.ts';
-import type { Peer } from '../smtp/session.ts';
+import type { Conversation, Engine, Peer } from '../engine.ts';
 import { clientKey, plainAddress } from './address.ts';
 
 export interface ListenAddress {
@@ -23,7 +22,7 @@ export interface ListenAddress {
 
 export interface ListenOptions {
   readonly at: readonly ListenAddress[];
-  readonly server: SmtpServer;
+  readonly engine: Engine;
   readonly connections: number;
   readonly perClient: number;
   /** Fellow secondaries and front MTAs: `perClient` is not for them. */
@@ -38,8 +37,8 @@ export interface ListenFailed {
   readonly why: string;
 }
 
-export async function listenSmtp(options: ListenOptions): Promise<SmtpListeners | ListenFailed> {
-  const listeners = new SmtpListeners(options);
+export async function listen(options: ListenOptions): Promise<Listeners | ListenFailed> {
+  const listeners = new Listeners(options);
   const failed = await listeners.open();
   if (!failed) return listeners;
   await listeners.stop(0);
@@ -48,9 +47,8 @@ export async function listenSmtp(options: ListenOptions): Promise<SmtpListeners 
 
 /** For dialogs to notice that their connection was cut. */
 const AFTER_CUT = SECOND;
-const TOO_MANY = '421 4.7.0 Too many connections; try again later\r\n';
 
-export class SmtpListeners {
+export class Listeners {
   readonly kind = 'listening';
   readonly #options: ListenOptions;
   readonly #servers: Server[] = [];
@@ -142,10 +140,10 @@ export class SmtpListeners {
     };
     const client = clientKey(peer.address);
     const ofClient = this.#perClient.get(client) ?? 0;
-    const { connections, perClient, isPeer } = this.#options;
+    const { connections, perClient, isPeer, engine } = this.#options;
     if (this.#live.size >= connections || (ofClient >= perClient && !isPeer(peer.address))) {
       this.#options.log.info('connection refused', { peer: peer.address, why: 'too many connections' });
-      socket.write(TOO_MANY);
+      socket.write(engine.tooMany);
       socket.destroySoon();
       return;
     }
@@ -154,7 +152,7 @@ export class SmtpListeners {
 
   #serve(socket: Socket, peer: Peer, client: string): void {
     try {
-      const conversation = this.#options.server.serve(socket, peer);
+      const conversation = this.#options.engine.serve(socket, peer);
       this.#live.set(socket, conversation);
       this.#perClient.set(client, (this.#perClient.get(client) ?? 0) + 1);
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));

@@ -9,14 +9,6 @@ import type { Soon } from '../../base/soon.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Reply } from '../../mail/reply.ts';
 
-export interface Peer {
-  /** IP address in canonical text form; IPv4-mapped ones as IPv4. */
-  readonly address: string;
-  readonly port: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-}
-
 /** How the peer talks at the moment: changes with EHLO, AUTH and STARTTLS. */
 export interface Manner {
   /** The argument of EHLO or HELO; '' before. */

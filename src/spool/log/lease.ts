@@ -3,7 +3,18 @@
  * hands entries out and settles them.
  */
 import type { Instant } from '../../base/clock.ts';
-import type { Busy, Content, Corrupt, Entry, EntryId, Gone, Lease, QueueName, Settlement } from '../port.ts';
+import type {
+  Busy,
+  Content,
+  Corrupt,
+  Entry,
+  EntryId,
+  Gone,
+  Lease,
+  Listing,
+  QueueName,
+  Settlement,
+} from '../port.ts';
 import { entryText, type Key, parseEntryId } from './ids.ts';
 import type { Queue } from './memory-index.ts';
 import { readAhead } from './read-ahead.ts';
@@ -22,6 +33,8 @@ interface Out {
 
 /** Entries read at once. */
 const BATCH = 32;
+/** Entries listed at once: what is between two pages may change meanwhile. */
+const PAGE = 1024;
 
 export class Leases {
   readonly store: LogStore;
@@ -143,6 +156,18 @@ class LogLease implements Lease {
     return earliest === Infinity ? null : earliest;
   }
 
+  async *list(): AsyncIterable<Listing> {
+    const { table } = this.#store.index;
+    let last: { arrived: number; mail: number; suffix: number } | null = null;
+    while (!this.lost.aborted) {
+      const rows = this.#queue.order.after(last, PAGE);
+      const final = rows.at(-1);
+      if (final === undefined) return;
+      last = { arrived: table.arrived[final] ?? 0, ...this.#store.key(final) };
+      yield* rows.flatMap((row) => this.#listing(row) ?? []);
+    }
+  }
+
   async open(id: EntryId, from = 0): Promise<Content | Corrupt | Gone> {
     const row = this.#all.row(id);
     return row < 0 ? { kind: 'gone' } : open(this.#store, row, from);
@@ -181,6 +206,22 @@ class LogLease implements Lease {
     this.#lost.abort();
     for (const [id, out] of [...this.#all.out]) if (out.lease === this) this.#all.back(id, this);
     this.#all.end(this.#queue);
+  }
+
+  /** Null: held, or cannot be read. */
+  #listing(row: Row): Listing | null {
+    const { index } = this.#store;
+    const { table } = index;
+    index.liftHold(row, this.#store.clock.now());
+    if (table.hold(row) !== 0 || table.has(row, FLAG.corrupt)) return null;
+    const { mail, suffix } = this.#store.key(row);
+    const extent = table.extent(row);
+    return {
+      id: entryText(mail, suffix),
+      size: table.size[row] ?? 0,
+      arrived: table.arrived[row] ?? 0,
+      ...(extent && { extent }),
+    };
   }
 
   async #handOut(limit: number, next: () => Row): Promise<readonly Entry[]> {

@@ -2,6 +2,7 @@
  * What the spool knows without reading: all living entries, by id and by queue, in order of arrival,
  * with counts. Made anew at each start by `recovery.ts`. No I/O here, and no envelopes.
  */
+import type { Extent } from '../../mail/envelope.ts';
 import type { QueueName, QueueSummary } from '../port.ts';
 import { QueueOrder } from './order.ts';
 import { HOLD_KINDS, type HoldKind } from './record.ts';
@@ -16,6 +17,7 @@ export interface NewRow {
   readonly segment: number;
   readonly offset: number;
   readonly large: boolean;
+  readonly extent: Extent;
 }
 
 /** What a state item says. */
@@ -26,6 +28,7 @@ export interface RowState {
   readonly warned: number;
   readonly hold: HoldKind;
   readonly until: number;
+  readonly extent: Extent;
 }
 
 export class Queue {
@@ -111,6 +114,7 @@ export class MemoryIndex {
     t.segment[row] = entry.segment;
     t.offset[row] = entry.offset;
     t.set(row, FLAG.large, entry.large);
+    t.setExtent(row, entry.extent);
   }
 
   remove(row: Row): void {
@@ -145,6 +149,7 @@ export class MemoryIndex {
     t.nextTry[row] = state.nextTry;
     t.warned[row] = Math.min(0xff, state.warned);
     t.setHold(row, HOLD_KINDS.indexOf(state.hold));
+    t.setExtent(row, state.extent);
     if (state.until === Infinity) this.#until.delete(row);
     else this.#until.set(row, state.until);
   }

@@ -12,6 +12,7 @@
  * it is damage; what is damaged above it may be a write that power loss cut short.
  */
 import { crc32 } from 'node:zlib';
+import type { Extent } from '../../mail/envelope.ts';
 
 export const FRAME = 28;
 /** No record is longer; a longer one is a damaged length. */
@@ -43,8 +44,12 @@ export interface MessageItem {
   readonly large: boolean;
   /** Highest suffix that this mail has had. */
   readonly top: number;
-  readonly entries: readonly { readonly suffix: number; readonly queue: string }[];
+  readonly entries: readonly { readonly suffix: number; readonly queue: string; readonly extent: Extent }[];
 }
+
+/** Stands for that of an envelope of which something is final, for one too big for its fields, and for none in old records. */
+export const NO_EXTENT: Extent = { recipients: 0, octets: 0 };
+const EXTENT = 3;
 
 export type HoldKind = 'none' | 'operator' | 'site removed' | 'undeliverable';
 export const HOLD_KINDS: readonly HoldKind[] = ['none', 'operator', 'site removed', 'undeliverable'];
@@ -62,6 +67,7 @@ export interface StateItem {
   /** When the hold ends by itself; Infinity for never. */
   readonly until: number;
   readonly queue: string;
+  readonly extent: Extent;
 }
 
 /** The entry is gone, for good, whatever else is found of it. */
@@ -125,7 +131,7 @@ export function decodeMeta(meta: Buffer): Found[] {
     const length = meta.readUInt32LE(at + 1);
     const detail = meta.readUInt32LE(at + 5);
     found.push({
-      item: readFields(meta.readUInt8(at), meta, at + ITEM_HEAD),
+      item: readFields(meta.readUInt8(at), meta, at + ITEM_HEAD, at + ITEM_HEAD + length),
       detail: meta.subarray(detailAt, detailAt + detail),
     });
     detailAt += detail;
@@ -136,8 +142,8 @@ export function decodeMeta(meta: Buffer): Found[] {
 
 function fieldsLength(item: Item): number {
   if (item.kind === 'dead') return 10;
-  if (item.kind === 'state') return 34 + Buffer.byteLength(item.queue);
-  return item.entries.reduce((sum, e) => sum + 4 + Buffer.byteLength(e.queue), 33);
+  if (item.kind === 'state') return 34 + Buffer.byteLength(item.queue) + EXTENT;
+  return item.entries.reduce((sum, e) => sum + 4 + Buffer.byteLength(e.queue) + EXTENT, 33);
 }
 
 function writeFields(item: Item, to: Buffer, at: number): number {
@@ -154,6 +160,7 @@ function writeFields(item: Item, to: Buffer, at: number): number {
       at = to.writeUInt16LE(entry.suffix, at);
       at = writeText(entry.queue, to, at);
     }
+    for (const { extent } of item.entries) at = writeExtent(extent, to, at);
     return at;
   }
   at = to.writeUInt16LE(item.suffix, at);
@@ -164,7 +171,7 @@ function writeFields(item: Item, to: Buffer, at: number): number {
   at = to.writeUInt8(item.warned, at);
   at = to.writeUInt8(HOLD_KINDS.indexOf(item.hold), at);
   at = to.writeDoubleLE(item.until, at);
-  return writeText(item.queue, to, at);
+  return writeExtent(item.extent, to, writeText(item.queue, to, at));
 }
 
 function writeText(text: string, to: Buffer, at: number): number {
@@ -173,12 +180,25 @@ function writeText(text: string, to: Buffer, at: number): number {
   return at + 2 + length;
 }
 
-function readFields(type: number, from: Buffer, at: number): Item {
+function writeExtent({ recipients, octets }: Extent, to: Buffer, at: number): number {
+  const fits = recipients <= 0xff && octets <= 0xffff;
+  at = to.writeUInt8(fits ? recipients : 0, at);
+  return to.writeUInt16LE(fits ? octets : 0, at);
+}
+
+/** `end`: where the item's fields end. */
+function readExtent(from: Buffer, at: number, end: number): Extent {
+  if (at + EXTENT > end) return NO_EXTENT;
+  return { recipients: from.readUInt8(at), octets: from.readUInt16LE(at + 1) };
+}
+
+function readFields(type: number, from: Buffer, at: number, end: number): Item {
   const mail = from.readDoubleLE(at);
-  if (type === TYPE.message) return readMessage(mail, from, at + 8);
+  if (type === TYPE.message) return readMessage(mail, from, at + 8, end);
   const suffix = from.readUInt16LE(at + 8);
   if (type === TYPE.dead) return { kind: 'dead', mail, suffix };
   if (type !== TYPE.state) throw new RangeError(`no such type of item: ${type}`);
+  const queue = readText(from, at + 32);
   return {
     kind: 'state',
     mail,
@@ -189,18 +209,20 @@ function readFields(type: number, from: Buffer, at: number): Item {
     warned: from.readUInt8(at + 22),
     hold: HOLD_KINDS[from.readUInt8(at + 23)] ?? 'none',
     until: from.readDoubleLE(at + 24),
-    queue: readText(from, at + 32),
+    queue,
+    extent: readExtent(from, at + 34 + Buffer.byteLength(queue), end),
   };
 }
 
-function readMessage(mail: number, from: Buffer, at: number): MessageItem {
-  const entries: { suffix: number; queue: string }[] = [];
+function readMessage(mail: number, from: Buffer, at: number, end: number): MessageItem {
+  const named: { suffix: number; queue: string }[] = [];
   const count = from.readUInt16LE(at + 23);
   let next = at + 25;
   for (let i = 0; i < count; i++) {
-    entries.push({ suffix: from.readUInt16LE(next), queue: readText(from, next + 2) });
+    named.push({ suffix: from.readUInt16LE(next), queue: readText(from, next + 2) });
     next += 4 + from.readUInt16LE(next + 2);
   }
+  const entries = named.map((e, i) => ({ ...e, extent: readExtent(from, next + i * EXTENT, end) }));
   return {
     kind: 'message',
     mail,

@@ -5,7 +5,7 @@
  */
 import { type Files, writeAll } from '../../base/files.ts';
 import { mailText } from './ids.ts';
-import type { DeadItem, MessageItem, StateItem } from './record.ts';
+import { type DeadItem, type MessageItem, NO_EXTENT, type StateItem } from './record.ts';
 import { type Damage, scan } from './scan.ts';
 import { DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
 import { type IndexedRecord, readSideFile, writeSideFile } from './side-file.ts';
@@ -125,19 +125,21 @@ class Replay {
     const { index } = this.#store;
     const { table } = index;
     this.#seen(item.mail, item.top);
-    for (const { suffix, queue } of item.entries) {
+    for (const entry of item.entries) {
       segment.written += messageWeight(item.size, item.large);
-      const row = this.#row(item.mail, suffix);
+      const row = this.#row(item.mail, entry.suffix);
       if (table.has(row, FLAG.message)) {
         // A copy. Segments come in rising order, so this is the later one; the earlier must go first.
         const earlier = this.#store.segmentOf(row);
         if (earlier !== segment) segment.copiedFrom.add(earlier.number);
       }
       const { mail, arrived, size, large } = item;
-      index.fill(row, { mail, suffix, queue, arrived, size, large, segment: segment.slot, offset });
+      // A state that was found already knows a later extent.
+      const extent = table.stateSegment[row] === 0 ? entry.extent : (table.extent(row) ?? NO_EXTENT);
+      index.fill(row, { mail, ...entry, extent, arrived, size, large, segment: segment.slot, offset });
       table.set(row, FLAG.message, true);
       // A state that was found already knows a later queue.
-      if (table.stateSegment[row] === 0) table.queue[row] = index.queue(queue).id;
+      if (table.stateSegment[row] === 0) table.queue[row] = index.queue(entry.queue).id;
     }
   }
 

@@ -1,8 +1,10 @@
 /**
  * What a settlement or an operator's act makes of an entry: values in, values out.
  */
+import { extentOf } from '../../mail/envelope.ts';
 import type { Entry, Hold, OperatorAct, RecipientState, Settlement } from '../port.ts';
 import type { RowState } from './memory-index.ts';
+import { NO_EXTENT } from './record.ts';
 import type { Change } from './store.ts';
 import type { Row } from './table.ts';
 import { detailOf } from './view.ts';
@@ -82,7 +84,8 @@ export function withHold(entry: Entry, hold: Hold | undefined): Entry {
 
 /** The change that makes the entry in `row` what `entry` says. */
 export function changeTo(row: Row, entry: Entry): Change {
-  const { hold } = entry;
+  const { hold, envelope } = entry;
+  const whole = entry.recipients.every((r) => r.state === 'pending');
   const state: RowState = {
     queue: entry.queue,
     attempts: Math.min(0xffff, entry.attempts),
@@ -90,6 +93,7 @@ export function changeTo(row: Row, entry: Entry): Change {
     warned: Math.min(0xff, entry.warned),
     hold: hold?.kind ?? 'none',
     until: hold?.kind === 'operator' ? (hold.until ?? Infinity) : Infinity,
+    extent: whole ? extentOf(envelope.sender, envelope.recipients) : NO_EXTENT,
   };
   return { kind: 'state', row, state, detail: detailOf(entry.recipients, hold) };
 }

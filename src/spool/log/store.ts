@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Envelope, Origin } from '../../mail/envelope.ts';
+import { type Envelope, extentOf, type Origin } from '../../mail/envelope.ts';
 import type { Outcome } from '../../mail/outcome.ts';
 import type { Hold, NewEntry, QueueName, RecipientState, Refused } from '../port.ts';
 import type { RecordCache } from './cache.ts';
@@ -83,7 +83,11 @@ function draughtOf(birth: Birth, at: number): MessageDraught {
     dataLength: length,
     large: body !== undefined,
     top,
-    entries: birth.entries.map(({ suffix, queue }) => ({ suffix, queue })),
+    entries: birth.entries.map(({ suffix, queue, envelope }) => ({
+      suffix,
+      queue,
+      extent: extentOf(envelope.sender, envelope.recipients),
+    })),
   };
   return { item, detail };
 }
@@ -213,9 +217,9 @@ export class LogStore {
 
   #born(birth: Birth, { item, detail }: MessageDraught, segment: Segment, offset: number): void {
     const weight = messageWeight(item.size, item.large);
-    for (const { suffix, queue } of birth.entries) {
+    for (const entry of item.entries) {
       const { mail, arrived, size, large } = item;
-      this.index.add({ mail, suffix, queue, arrived, size, large, segment: segment.slot, offset });
+      this.index.add({ mail, ...entry, arrived, size, large, segment: segment.slot, offset });
       segment.used++;
       segment.live += weight;
       segment.written += weight;

@@ -1,8 +1,10 @@
 /**
- * The table of entries: a row of 52 octets for each living entry, in typed arrays, found by id through a
+ * The table of entries: a row of 55 octets for each living entry, in typed arrays, found by id through a
  * hash. With its place in the queue's order an entry costs at most 64 octets (of what is allocated and
  * in use); nothing of an envelope is kept here.
  */
+
+import type { Extent } from '../../mail/envelope.ts';
 
 /** A row, or -1 for none. */
 export type Row = number;
@@ -41,6 +43,9 @@ export class EntryTable {
   version = new Uint16Array(FIRST_SIZE);
   warned = new Uint8Array(FIRST_SIZE);
   flags = new Uint8Array(FIRST_SIZE);
+  /** The extent of an envelope of which nothing is final; no recipients: not known. */
+  recipients = new Uint8Array(FIRST_SIZE);
+  addresses = new Uint16Array(FIRST_SIZE);
   /** Rows in use. */
   count = 0;
   /** Rows ever used, freed ones included; `mail` of a free row is -1. */
@@ -77,6 +82,8 @@ export class EntryTable {
     }
     this.warned[row] = 0;
     this.flags[row] = 0;
+    this.recipients[row] = 0;
+    this.addresses[row] = 0;
     this.count++;
     if (this.count * 4 > this.#hash.length * 3) this.#rehash(this.#hash.length * 2);
     else this.#enter(row);
@@ -106,6 +113,18 @@ export class EntryTable {
 
   setHold(row: Row, kind: number): void {
     this.flags[row] = ((this.flags[row] ?? 0) & ~FLAG.hold) | (kind << HOLD_SHIFT);
+  }
+
+  setExtent(row: Row, { recipients, octets }: Extent): void {
+    const fits = recipients <= 0xff && octets <= 0xffff;
+    this.recipients[row] = fits ? recipients : 0;
+    this.addresses[row] = fits ? octets : 0;
+  }
+
+  /** Undefined: not known. */
+  extent(row: Row): Extent | undefined {
+    const recipients = this.recipients[row] ?? 0;
+    return recipients === 0 ? undefined : { recipients, octets: this.addresses[row] ?? 0 };
   }
 
   /** The order of arrival: by time, then by id. */
@@ -164,6 +183,8 @@ export class EntryTable {
     this.version = enlarge(this.version, new Uint16Array(size));
     this.warned = enlarge(this.warned, new Uint8Array(size));
     this.flags = enlarge(this.flags, new Uint8Array(size));
+    this.recipients = enlarge(this.recipients, new Uint8Array(size));
+    this.addresses = enlarge(this.addresses, new Uint16Array(size));
   }
 }
 

@@ -20,6 +20,9 @@ class TestWire implements Wire {
   reading = true;
   events: WireEvents | null = null;
 
+  get open(): boolean {
+    return this.state === 'open';
+  }
   write(text: string): void {
     this.writes.push(text);
     if (!this.reading) this.backlog += text.length;

@@ -13,8 +13,9 @@
 import { type Clock, MINUTE } from '../../../base/clock.ts';
 import type { Soon } from '../../../base/soon.ts';
 import { type Reply, reply } from '../../../mail/reply.ts';
+import type { Peer } from '../../engine.ts';
 import type { Channel } from '../../sasl.ts';
-import type { Manner, Peer, Session } from '../session.ts';
+import type { Manner, Session } from '../session.ts';
 import { Deadline } from './deadline.ts';
 import { parseCommandLine } from './grammar.ts';
 import { Input, LINE_LIMIT, type Line } from './input.ts';

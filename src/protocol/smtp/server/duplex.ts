@@ -34,12 +34,18 @@ export class DuplexWire implements Wire {
     this.#listen(stream);
   }
 
+  get open(): boolean {
+    return this.#stream.writable;
+  }
+
   get backlog(): number {
     return this.#stream.writableLength;
   }
 
-  write(text: string): void {
-    if (this.#stream.writable) this.#stream.write(text, 'latin1');
+  write(octets: string | Uint8Array): void {
+    if (!this.#stream.writable) return;
+    if (typeof octets === 'string') this.#stream.write(octets, 'latin1');
+    else this.#stream.write(octets);
   }
 
   pause(): void {

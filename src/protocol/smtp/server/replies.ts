@@ -51,6 +51,7 @@ export const replies = {
   fault: reply(421, '4.3.0', 'Local trouble; try again later'),
   stopping: reply(421, '4.3.2', 'Going down; try again later'),
   timeout: reply(421, '4.4.2', 'Waited too long'),
+  tooManyConnections: reply(421, '4.7.0', 'Too many connections; try again later'),
   tooManyErrors: reply(421, '4.7.0', 'Too many errors'),
   tooManyIdle: reply(421, '4.7.0', 'Too many commands without mail'),
   notSmtp: reply(421, '4.7.0', 'This is SMTP'),

@@ -5,13 +5,14 @@
  * Read on: `dialog.ts` (order of commands), `verbs/` (a file for each), `transfer.ts`
  * (content), `content.ts` (end of data), `grammar.ts` and `parameters.ts` (syntax).
  */
-import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
+import type { Engine, Peer } from '../../engine.ts';
 import type { Authenticator } from '../../sasl.ts';
-import type { Peer, Session } from '../session.ts';
+import type { Session } from '../session.ts';
 import { Dialog } from './dialog.ts';
 import { DuplexWire, type TlsSource } from './duplex.ts';
+import { render, replies } from './replies.ts';
 
 export interface ServerOptions {
   readonly hostname: string;
@@ -30,23 +31,10 @@ export interface ServerOptions {
   readonly openSession: (peer: Peer) => Session;
 }
 
-/** One connection that is being served. */
-export interface Conversation {
-  /** Resolves when the dialog is over and the session closed; never rejects. */
-  readonly done: Promise<void>;
-  /** Ends in order: idle ones are told 421 at once, a mail under way is finished first. */
-  stop(): void;
-  /** Cuts it off. */
-  destroy(): void;
-}
-
-export interface SmtpServer {
-  serve(stream: Duplex, peer: Peer): Conversation;
-}
-
 /** `options` is asked at each connection, so that a reload reaches new ones and leaves old ones alone. */
-export function createSmtpServer(options: () => ServerOptions): SmtpServer {
+export function createSmtpServer(options: () => ServerOptions): Engine {
   return {
+    tooMany: render(replies.tooManyConnections),
     serve(stream, peer) {
       const now = options();
       const dialog = new Dialog(now, peer, (events) => new DuplexWire(stream, events, now.tls, now.clock));

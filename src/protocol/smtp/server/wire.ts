@@ -9,7 +9,9 @@ export interface TlsFacts {
 
 export interface Wire {
   /** Takes all of it. What the peer has not taken yet counts in `backlog`. */
-  write(text: string): void;
+  write(octets: string | Uint8Array): void;
+  /** Can anything still reach the peer? */
+  readonly open: boolean;
   /** Octets written and not yet taken by the peer. */
   readonly backlog: number;
   pause(): void;
