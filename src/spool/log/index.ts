@@ -37,6 +37,7 @@ import { recover } from './recovery.ts';
 import { Room } from './room.ts';
 import { Segments } from './segments.ts';
 import { LogStore } from './store.ts';
+import { SYNC } from './syncs.ts';
 import { open } from './view.ts';
 import { LogWriter } from './writer.ts';
 
@@ -89,7 +90,7 @@ export async function openLogSpool(options: LogSpoolOptions): Promise<Spool> {
   const { dir, files = systemFiles } = options;
   await files.makeDir(dir);
   // The folder's own name has to be durable, too.
-  await files.syncDir(dirname(dir)).catch((error: unknown) => {
+  await files.syncDir(dirname(dir), SYNC.folder).catch((error: unknown) => {
     options.log.warn('folder above the spool not synced', { dir, why: String(error) });
   });
   const lock = files.lock(`${dir}/lock`);

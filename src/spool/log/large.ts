@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib';
 import { type FileHandle, type Files, readFull, writeAll } from '../../base/files.ts';
 import { mailText } from './ids.ts';
 import { DamagedRecord } from './segment.ts';
+import { SYNC } from './syncs.ts';
 
 export const BLOCK = 256 * 1024;
 
@@ -98,9 +99,9 @@ export class LargeDraft {
   /** Makes content and name durable. */
   async finish(): Promise<LargeBody> {
     if (this.#size % BLOCK !== 0) this.#endBlock();
-    await this.#file.datasync();
+    await this.#file.datasync(SYNC.body);
     await this.#close();
-    await this.#files.syncDir(this.#owner.dir);
+    await this.#files.syncDir(this.#owner.dir, SYNC.bodyName);
     return { size: this.#size, blocks: this.#blocks };
   }
 

@@ -8,6 +8,7 @@ import { encodeFrame, FRAME, indexSection } from './record.ts';
 import type { Segment } from './segment.ts';
 import type { Segments } from './segments.ts';
 import { SideFile, writeSideFile } from './side-file.ts';
+import { SYNC } from './syncs.ts';
 
 export interface Piece {
   readonly meta: Buffer;
@@ -60,7 +61,7 @@ export class OpenSegment {
       return { kind: isNoSpace(error) && (await this.#undo(start)) ? 'undone' : 'doubtful', error };
     }
     try {
-      await this.#file.datasync();
+      await this.#file.datasync(SYNC.group);
     } catch (error) {
       return { kind: 'doubtful', error };
     }
@@ -91,7 +92,7 @@ export class OpenSegment {
     if (this.reserved) return false;
     try {
       await this.#file.truncate(length);
-      await this.#file.datasync();
+      await this.#file.datasync(SYNC.undo);
       return true;
     } catch {
       return false;
