@@ -5,7 +5,7 @@
  * instant. One process at a time: a second one is refused. Never writes to a segment that an earlier run
  * has written.
  */
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { type FileLock, type Files, systemFiles } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
@@ -89,10 +89,7 @@ export interface LogSpoolOptions {
 export async function openLogSpool(options: LogSpoolOptions): Promise<Spool> {
   const { dir, files = systemFiles } = options;
   await files.makeDir(dir);
-  // The folder's own name has to be durable, too.
-  await files.syncDir(dirname(dir), SYNC.folder).catch((error: unknown) => {
-    options.log.warn('folder above the spool not synced', { dir, why: String(error) });
-  });
+  await syncFolders(options, files);
   const lock = files.lock(`${dir}/lock`);
   if (!lock) throw new Error(`the spool ${dir} is in use by another process`);
   try {
@@ -102,6 +99,16 @@ export async function openLogSpool(options: LogSpoolOptions): Promise<Spool> {
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/** The folder's own name has to be durable, too, and those above it: some of them may have been made just now. */
+async function syncFolders({ dir, log }: LogSpoolOptions, files: Files): Promise<void> {
+  for (let above = dirname(resolve(dir)); ; above = dirname(above)) {
+    await files.syncDir(above, SYNC.folder).catch((error: unknown) => {
+      log.warn('folder above the spool not synced', { folder: above, why: String(error) });
+    });
+    if (above === dirname(above)) return;
   }
 }
 
