@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { ALL, EXTREMES, fateOf, NOTHING, seeded } from '../support/fates.ts';
 import type { Fate } from '../support/memory-disk.ts';
-import { MemoryFiles } from '../support/memory-files.ts';
+import type { MemoryFiles } from '../support/memory-files.ts';
 import type { View } from './book.ts';
 import { type Life, verify } from './history.ts';
 

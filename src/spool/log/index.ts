@@ -218,10 +218,11 @@ class LogSpool implements Spool {
   }
 
   health(): SpoolHealth {
-    const { writer, room, index, corrupt, segments } = this.#store;
+    const { writer, room, index, segments, aside } = this.#store;
+    const corrupt = this.#store.corrupt + aside.count;
     const base = { room: room.available, entries: index.count, bytes: index.bytes, corrupt };
     if (room.isStale) void room.refresh();
-    if (writer.broken !== null) return { state: 'readonly', ...base, why: writer.broken };
+    if (writer.broken) return { state: writer.broken.why, ...base, why: writer.broken.text };
     if (!room.isOpen())
       return { state: 'full', ...base, why: 'the disk, or what the spool may use of it, is full' };
     const doubtful = segments.all().find((s) => s.state === 'doubtful');
@@ -237,6 +238,7 @@ class LogSpool implements Spool {
   async #close(): Promise<void> {
     this.#listeners.clear();
     await this.#leases.close();
+    this.#store.aside.close();
     await this.#maintenance.close();
     await this.#store.writer.close();
     await this.#store.segments.close();

@@ -105,6 +105,11 @@ export class LargeDraft {
     return { size: this.#size, blocks: this.#blocks };
   }
 
+  /** Its record may still turn up: the next start sweeps the file away, or needs it. */
+  async leave(): Promise<void> {
+    await this.#close();
+  }
+
   async discard(): Promise<void> {
     await this.#close();
     await this.#owner.remove(this.#mail, this.#size);

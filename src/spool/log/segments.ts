@@ -94,11 +94,16 @@ export class Segments {
 
   #isUnneeded(segment: Segment): boolean {
     if (segment.state === 'open' || segment.pinned > 0 || segment.used > 0) return false;
-    if (segment.number === this.#highest) return false;
+    // Not `#highest`: the last segments may not have come into being, and their numbers are given again.
+    if (segment.number === this.#last()) return false;
     for (const about of [...segment.speaksOf.keys(), ...segment.copiedFrom]) {
       if (about !== segment.number && this.#byNumber.has(about)) return false;
     }
     return true;
+  }
+
+  #last(): number {
+    return Math.max(...this.#byNumber.keys());
   }
 
   async #unlink(segment: Segment): Promise<void> {

@@ -51,8 +51,14 @@ export interface Reserve {
   spent(): void;
 }
 
+export interface Broken {
+  readonly why: 'full' | 'readonly';
+  readonly text: string;
+}
+
 /** Octets of one group: what one sync has to carry at most. */
 const GROUP = 8 * 1024 * 1024;
+const NOTHING: Append = { draughts: [], data: [], must: false };
 const FIRST_RETRY = 1000;
 const LAST_RETRY = 30_000;
 
@@ -70,7 +76,7 @@ export class LogWriter {
   #working: Promise<void> = Promise.resolve();
   #sealing: Promise<void> = Promise.resolve();
   /** Why nothing can be written at all; null if it can. */
-  broken: string | null = null;
+  broken: Broken | null = null;
 
   constructor(options: {
     segments: Segments;
@@ -95,6 +101,11 @@ export class LogWriter {
     if (error === null) return;
     if (!isNoSpace(error)) throw error;
     this.#log.error('spool cannot be written', { why: String(error) });
+  }
+
+  /** Sees to it that something can be written, by writing nothing. Resolves as `append` does. */
+  ready(must: boolean): Promise<Written | Refused> {
+    return this.append({ ...NOTHING, must });
   }
 
   append(what: Append): Promise<Written | Refused> {
@@ -135,10 +146,11 @@ export class LogWriter {
         continue;
       }
       if (this.broken === null) this.#log.error('spool cannot be written', { why: String(error) });
-      this.broken = String(error);
-      this.#refuseMessages(this.#jobs, isNoSpace(error) ? 'full' : 'readonly', this.broken);
+      this.broken = { why: isNoSpace(error) ? 'full' : 'readonly', text: String(error) };
+      this.#refuseMessages(this.#jobs, this.broken.why, this.broken.text);
       this.#jobs = this.#jobs.filter((job) => job.must);
-      if (this.#jobs.length === 0) return;
+      // Nobody may ask while mail is refused: an empty record finds out when it can be written again.
+      if (this.#jobs.length === 0) this.append(NOTHING).catch(() => {});
       await sleep(this.#clock, retry, this.#closing.signal);
       retry = Math.min(LAST_RETRY, retry * 2);
       if (this.#closing.signal.aborted) {
@@ -156,7 +168,8 @@ export class LogWriter {
       if (current.segment.length < this.#limit && !returned) return null;
       this.#seal(current, false);
     }
-    return this.#open();
+    const error = await this.#open();
+    return error !== null && this.#jobs.some((job) => job.must) ? this.#fallBack(null, error) : error;
   }
 
   async #open(reserve?: string): Promise<unknown> {
@@ -259,7 +272,7 @@ export class LogWriter {
     for (const job of jobs) {
       if (job.must) continue;
       const mail = job.draughts.find((d) => d.item.kind === 'message')?.item.mail;
-      this.#log.warn('mail not stored', { mail: mail === undefined ? undefined : mailText(mail), why: text });
+      if (mail !== undefined) this.#log.warn('mail not stored', { mail: mailText(mail), why: text });
       job.resolve({ kind: 'refused', why, text });
     }
   }
