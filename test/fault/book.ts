@@ -113,7 +113,7 @@ export class View {
   }
 }
 
-export const RESERVES = { keptForOutcomes: 2048, keptForCompaction: 4096 } as const;
+export const RESERVES = { keptForOutcomes: 3072, keptForCompaction: 4096 } as const;
 const sizeOfReserve = (path: string): number =>
   path.endsWith('outcomes') ? RESERVES.keptForOutcomes : RESERVES.keptForCompaction;
 
