@@ -16,7 +16,6 @@ import {
   settlement,
 } from '../../src/spool/contract-support.ts';
 import type { EntryId, Spool } from '../../src/spool/port.ts';
-import { NOTHING } from '../support/fates.ts';
 import { MemoryFiles, type Operation } from '../support/memory-files.ts';
 import { SimClock } from '../support/sim-clock.ts';
 import { LIMITS, openOn } from './actor.ts';
@@ -246,24 +245,6 @@ describe('where a start cannot tidy up', () => {
     fail(files, 'ENOSPC', (op) => changes.includes(op.kind) && /quarantine|large/.test(op.path));
     const again = await world(files);
     assert.deepEqual(await idsOf(again.spool.find({})), ids.slice(1));
-  });
-
-  test('damaged octets are safe in quarantine before the segment that had them may go', async () => {
-    const w = await world(new MemoryFiles(), { ...LIMITS, segment: 1e6 });
-    await putOne(w.spool, 'acme', '#1#');
-    await putOne(w.spool, 'acme', 'two');
-    const files = w.files.kill();
-    const log = files.octets(logOf(files)[0] ?? '');
-    log[4] = (log[4] ?? 0) ^ 1;
-    const again = await world(files);
-    const kept = files.paths().find((path) => path.includes('/quarantine/')) ?? '';
-    const octets = Buffer.from(files.octets(kept));
-    for (const id of await idsOf(again.spool.find({})))
-      await again.spool.operate([id], { kind: 'remove', by: 'test' });
-    await putOne(again.spool, 'acme', 'three');
-    await rest(again, MINUTE);
-    const lost = files.lost(files.now, NOTHING);
-    assert.ok(lost.has(kept) && lost.octets(kept).equals(octets));
   });
 });
 

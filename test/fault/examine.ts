@@ -25,19 +25,20 @@ export interface ExamineOptions {
   readonly choices: number;
   /** Ends at the first violation. */
   readonly once?: boolean;
-  /** Only every so many-th moment. */
-  readonly every?: number;
+  /** Only so many moments after an operation of this name has ended. */
+  readonly after?: { readonly name: string; readonly moments: number };
 }
 
 export async function examine(life: Life, name: string, options: ExamineOptions): Promise<Examined> {
-  const { seed, choices, every = 1 } = options;
+  const { seed, choices } = options;
+  const isMeant = meant(life, options);
   const viewAt = life.book.reader();
   const result: Examined = { states: 0, different: 0, second: 0, violations: [] };
   const seen = new Set<string>();
   const stale = staleOctets(life.files);
   for (let moment = 1; moment <= life.files.now; moment++) {
     const view = viewAt(moment);
-    if (moment % every !== 0) continue;
+    if (!isMeant(moment)) continue;
     const fates: [string, Fate][] = Object.entries(EXTREMES);
     for (let i = 0; i < choices; i++) {
       const choice = seed * 1_000_000 + moment * 100 + i;
@@ -62,6 +63,12 @@ export async function examine(life: Life, name: string, options: ExamineOptions)
     }
   }
   return result;
+}
+
+function meant(life: Life, { after }: ExamineOptions): (moment: number) => boolean {
+  if (!after) return () => true;
+  const marks = life.marks.get(after.name) ?? [];
+  return (moment) => marks.some((mark) => moment >= mark && moment < mark + after.moments);
 }
 
 /** The power goes again while the start is at work, at three moments of it. */

@@ -16,8 +16,8 @@ export interface Life {
   readonly files: MemoryFiles;
   readonly book: Book;
   readonly clock: SimClock;
-  /** How often each operation was asked for, syncs by what they are for. */
-  readonly counts: Map<string, number>;
+  /** When each kind of operation has ended; syncs by what they are for. */
+  readonly marks: Map<string, number[]>;
 }
 
 export interface HistoryOptions {
@@ -83,15 +83,16 @@ export async function recordShort(seed: number): Promise<Life> {
 function newLife(files: MemoryFiles, view: View, clock: SimClock, without: string | undefined): Life {
   files.without = without ?? null;
   const book = new Book(view, () => files.now);
-  const counts = new Map<string, number>();
+  const marks = new Map<string, number[]>();
   const begun = new Set<number>();
-  files.moment = (_, op) => {
+  files.moment = (now, op) => {
     const isEnd = begun.has(op.number);
     begun.add(op.number);
-    if (isEnd) counts.set(op.why ?? op.kind, (counts.get(op.why ?? op.kind) ?? 0) + 1);
+    const name = op.why ?? op.kind;
+    if (isEnd) marks.set(name, [...(marks.get(name) ?? []), now]);
     watchReserves(book, files, op, isEnd);
   };
-  return { files, book, clock, counts };
+  return { files, book, clock, marks };
 }
 
 async function nextLife(before: Life, files: MemoryFiles, without: string | undefined): Promise<Life> {

@@ -224,13 +224,22 @@ export class MemoryFiles implements Files {
     throw new PowerLoss(`${op.kind} ${op.path}`);
   }
 
+  /** Is there a file with octets that a failed sync has left unsafe for ever? */
+  get isDoomed(): boolean {
+    return this.#inodes().some((inode) => inode.ops.some((op) => op.doomed));
+  }
+
   #used(): number {
+    return this.#inodes().reduce((sum, inode) => sum + inode.now.length, 0);
+  }
+
+  #inodes(): Inode[] {
     const inodes = new Set<Inode>();
     const visit = (folder: Folder): void => {
       for (const node of folder.names.values()) node instanceof Folder ? visit(node) : inodes.add(node);
     };
     visit(this.root);
-    return [...inodes].reduce((sum, inode) => sum + inode.now.length, 0);
+    return [...inodes];
   }
 
   #folder(path: string): Folder {
