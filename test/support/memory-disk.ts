@@ -135,7 +135,7 @@ export function afterKill(root: Folder, moment: number, underWay: (op: Op | Name
     const known = copies.get(node);
     if (known) return known;
     const { safe, unsafe } = node.at(moment);
-    const rest = new Inode(safe);
+    const rest = new Inode(Buffer.from(safe));
     copies.set(node, rest);
     for (const op of unsafe) {
       if (op.ended > moment && !underWay(op)) continue;
@@ -187,7 +187,7 @@ function decideNames(
 
 function survivingContent(inode: Inode, moment: number, fate: Fate): Buffer {
   const { safe, unsafe } = inode.at(moment);
-  if (unsafe.length === 0) return safe;
+  if (unsafe.length === 0) return Buffer.from(safe);
   const versions = [safe];
   for (const op of unsafe) versions.push(applied(versions.at(-1) ?? safe, op));
   const choice = fate.content(unsafe);

@@ -7,8 +7,7 @@
  * and every second when nothing can be written at all. After a failed sync a segment is closed as
  * doubtful; what was refused in it is declared dead in the next, so that it cannot turn up later.
  */
-import type { Clock } from '../../base/clock.ts';
-import { sleep } from '../../base/clock.ts';
+import { type Clock, SECOND, sleep, type Timer } from '../../base/clock.ts';
 import { isNoSpace } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
 import type { Refused } from '../port.ts';
@@ -73,6 +72,7 @@ export class LogWriter {
   #current: OpenSegment | null = null;
   #jobs: Job[] = [];
   #isWorking = false;
+  #marking: Timer | null = null;
   #working: Promise<void> = Promise.resolve();
   #sealing: Promise<void> = Promise.resolve();
   /** Why nothing can be written at all; null if it can. */
@@ -121,6 +121,7 @@ export class LogWriter {
   /** Writes what waits, if it can be written, and seals. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#marking?.cancel();
     await this.#working;
     if (this.#current) this.#seal(this.#current, false);
     await this.#sealing;
@@ -133,6 +134,23 @@ export class LogWriter {
     do await this.#writeAll();
     while (this.#jobs.length > 0);
     // In the same turn as the last look at `#jobs`, or a job that comes between would wait for ever.
+    this.#isWorking = false;
+    this.#markSoon();
+  }
+
+  /** What was written last is told of by a later record only: after a second of rest, by an empty one. */
+  #markSoon(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#marking ??= this.#clock.after(SECOND, () => {
+      this.#marking = null;
+      if (!this.#isWorking) this.#working = this.#mark();
+    });
+  }
+
+  async #mark(): Promise<void> {
+    this.#isWorking = true;
+    await this.#current?.mark();
+    if (this.#jobs.length > 0) await this.#work();
     this.#isWorking = false;
   }
 
