@@ -37,7 +37,7 @@ export class Drafts {
     return this.#begin(room);
   }
 
-  #begin(room: { size?: number; queues: readonly QueueName[] }): Draft | Refused {
+  #begin(room: { size?: number; queues: readonly QueueName[] }): Soon<Draft | Refused> {
     const { store } = this;
     const refused = this.refuses(room.size ?? 0, room.queues);
     if (refused) return refused;
