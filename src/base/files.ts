@@ -13,7 +13,8 @@ export interface FileHandle {
   read(into: Uint8Array, position: number): Promise<number>;
   /** Octets written: may be fewer than given. */
   write(buffers: readonly Uint8Array[], position: number): Promise<number>;
-  datasync(): Promise<void>;
+  /** `why`: what is promised by it. Only tests look at it: they leave one out and see the promise break. */
+  datasync(why: string): Promise<void>;
   truncate(size: number): Promise<void>;
   size(): Promise<number>;
   close(): Promise<void>;
@@ -32,7 +33,7 @@ export interface Files {
   makeDir(dir: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
-  syncDir(dir: string): Promise<void>;
+  syncDir(dir: string, why: string): Promise<void>;
   /** Octets that this user may still write there. */
   free(dir: string): Promise<number>;
   /** An exclusive lock that ends with the process, however it ends. Null: somebody else has it. */

@@ -1,12 +1,23 @@
 /**
- * Files in memory that forget like real ones. What was written survives `crash` for certain only after
- * `datasync`; names only after `syncDir`. What was not synced survives wholly, partly (at 512 octets) or
- * not at all, as the random source says. After a failed `datasync` the octets it was to sync are lost for
- * ever, though they can still be read (as Linux does it).
+ * The file port over a disk in memory that remembers its history (`memory-disk.ts`), so that power loss
+ * and kills can be played at any moment of it, afterwards too.
  *
  * `fault` is asked before each operation; it may let it fail, cut a write short, or end the world.
+ * `without` names a sync that is left out, as if the code did not ask for it.
  */
 import type { FileHandle, FileLock, Files } from '../../src/base/files.ts';
+import { fateOf } from './fates.ts';
+import {
+  afterKill,
+  afterPowerLoss,
+  applied,
+  applyName,
+  type Fate,
+  Folder,
+  Inode,
+  type NameChange,
+  type Op,
+} from './memory-disk.ts';
 
 export interface Operation {
   /** Counted from 1. */
@@ -25,6 +36,8 @@ export interface Operation {
     | 'makeDir';
   readonly path: string;
   readonly octets: number;
+  /** Of a sync: what it is for. */
+  readonly why?: string;
 }
 
 export type Fault =
@@ -34,90 +47,89 @@ export type Fault =
   /** The power goes. `after`: the operation itself still took place. */
   | { readonly kind: 'crash'; readonly when: 'before' | 'after' };
 
-interface Write {
-  readonly at: number;
-  readonly octets: Buffer;
-  /** A truncation to `at`. */
-  readonly cut: boolean;
-}
-
-class Inode {
-  /** As a reader sees it now. */
-  now: Buffer = Buffer.alloc(0);
-  /** What is on the platter for certain. */
-  durable: Buffer = Buffer.alloc(0);
-  /** What is not synced yet. */
-  pending: Write[] = [];
-
-  apply(write: Write): void {
-    this.now = applied(this.now, write);
-    this.pending.push(write);
-  }
-}
-
-/** One entry of the journal: takes place wholly or not. */
-interface NameChange {
-  readonly set?: { readonly path: string; readonly inode: Inode };
-  readonly unset?: string;
-}
-
-type Act = (fault: Fault | undefined) => void;
+/** Takes place at once, between the beginning and the end of the operation; adds what it changes to `touched`. */
+type Act = (at: { began: number; fault: Fault | undefined; touched: { ended: number }[] }) => void;
+type What = Pick<Operation, 'kind' | 'path' | 'why'> & { octets?: number };
 
 export class PowerLoss extends Error {}
+
+/** Operations that change nothing on the disk. */
+const LOOKS = new Set<Operation['kind']>(['open', 'read', 'list']);
 
 export class MemoryFiles implements Files {
   /** Octets that the disk holds. */
   capacity = Infinity;
   fault: (op: Operation) => Fault | undefined = () => undefined;
+  without: string | null = null;
+  /** Called when an operation that changes something has begun and when it has ended. */
+  moment: (now: number, op: Operation) => void = () => {};
   /** Operations so far. */
   operations = 0;
-  #names = new Map<string, Inode>();
-  #durableNames = new Map<string, Inode>();
-  #pendingNames: NameChange[] = [];
+  /** Counts beginnings and ends of operations. */
+  now = 0;
+  readonly root: Folder;
   #locks = new Set<string>();
   #dead = false;
 
+  constructor(root = new Folder()) {
+    this.root = root;
+  }
+
   async open(path: string, mode: 'read' | 'write' | 'create'): Promise<FileHandle> {
-    await this.#step(mode === 'create' ? 'create' : 'open', path, 0, () => {
-      const exists = this.#names.has(path);
-      if (mode === 'create' && exists) throw systemError('EEXIST', path);
-      if (mode !== 'create' && !exists) throw systemError('ENOENT', path);
-      if (mode === 'create') this.#change({ set: { path, inode: new Inode() } });
+    const inode = mode === 'create' ? new Inode() : null;
+    const kind = mode === 'create' ? 'create' : 'open';
+    await this.#step({ kind, path }, ({ began, touched }) => {
+      const { folder, name } = this.#place(path);
+      const exists = folder.names.has(name);
+      if (inode && exists) throw systemError('EEXIST', path);
+      if (!inode && !exists) throw systemError('ENOENT', path);
+      if (inode) change(folder, { began, ended: Infinity, name, node: inode }, touched);
     });
-    return new MemoryFile(this, path, this.#inode(path));
+    return new MemoryFile(this, path, inode ?? this.#inode(path));
   }
 
   async list(dir: string): Promise<string[]> {
-    await this.#step('list', dir, 0, () => {});
-    const prefix = `${dir}/`;
-    return [...this.#names.keys()]
-      .filter((path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/'))
-      .map((path) => path.slice(prefix.length));
+    await this.#step({ kind: 'list', path: dir }, () => {});
+    return [...this.#folder(dir).names].filter(([, n]) => n instanceof Inode).map(([name]) => name);
   }
 
   async makeDir(dir: string): Promise<void> {
-    await this.#step('makeDir', dir, 0, () => {});
+    await this.#step({ kind: 'makeDir', path: dir }, ({ began, touched }) => {
+      let at = this.root;
+      for (const name of parts(dir)) {
+        let next = at.names.get(name);
+        if (!next) {
+          next = new Folder();
+          change(at, { began, ended: Infinity, name, node: next }, touched);
+        }
+        if (!(next instanceof Folder)) throw systemError('ENOTDIR', dir);
+        at = next;
+      }
+    });
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#step('rename', from, 0, () => {
-      const inode = this.#inode(from);
-      this.#change({ set: { path: to, inode }, unset: from });
+    await this.#step({ kind: 'rename', path: from }, ({ began, touched }) => {
+      const node = this.#inode(from);
+      const [a, b] = [this.#place(from), this.#place(to)];
+      const set = { began, ended: Infinity, name: b.name, node };
+      if (a.folder === b.folder) return change(b.folder, { ...set, from: a.name }, touched);
+      change(b.folder, set, touched);
+      change(a.folder, { began, ended: Infinity, name: a.name, node: null, onlyWith: set }, touched);
     });
   }
 
   async remove(path: string): Promise<void> {
-    await this.#step('remove', path, 0, () => {
+    await this.#step({ kind: 'remove', path }, ({ began, touched }) => {
       this.#inode(path);
-      this.#change({ unset: path });
+      const { folder, name } = this.#place(path);
+      change(folder, { began, ended: Infinity, name, node: null }, touched);
     });
   }
 
-  async syncDir(dir: string): Promise<void> {
-    await this.#step('syncDir', dir, 0, () => {
-      const here = (c: NameChange): boolean => (c.set?.path ?? c.unset ?? '').startsWith(`${dir}/`);
-      for (const change of this.#pendingNames.filter(here)) applyName(this.#durableNames, change);
-      this.#pendingNames = this.#pendingNames.filter((c) => !here(c));
+  async syncDir(dir: string, why: string): Promise<void> {
+    await this.#step({ kind: 'syncDir', path: dir, why }, ({ began }) => {
+      if (why !== this.without) this.#folder(dir).syncs.push({ began, ended: this.now + 1 });
     });
   }
 
@@ -131,33 +143,29 @@ export class MemoryFiles implements Files {
     return { release: () => this.#locks.delete(path) };
   }
 
-  /** Ends this world; what is left of it is a new one. */
+  /** Ends this world; what is left of it after power loss, by chance. */
   crash(random: () => number): MemoryFiles {
     this.#dead = true;
-    const rest = new MemoryFiles();
+    return this.lost(this.now, fateOf(Math.floor(random() * 2 ** 32), Buffer.alloc(0)));
+  }
+
+  /** What is left if the power went at that moment. */
+  lost(moment: number, fate: Fate): MemoryFiles {
+    const rest = new MemoryFiles(afterPowerLoss(this.root, moment, fate));
     rest.capacity = this.capacity;
-    const names = new Map(this.#durableNames);
-    // Names become durable in the order of the journal: up to some point.
-    const kept = Math.floor(random() * (this.#pendingNames.length + 1));
-    for (const change of this.#pendingNames.slice(0, kept)) applyName(names, change);
-    const survivors = new Map<Inode, Inode>();
-    for (const [path, inode] of names) {
-      const survivor = survivors.get(inode) ?? survive(inode, random);
-      survivors.set(inode, survivor);
-      rest.#names.set(path, survivor);
-      rest.#durableNames.set(path, survivor);
-    }
     return rest;
   }
 
   /** A process that is killed: all that was written is still there, and the lock is free. */
   kill(): MemoryFiles {
     this.#dead = true;
-    const rest = new MemoryFiles();
+    return this.killed(this.now, () => true);
+  }
+
+  /** The same at a moment that has been; `underWay`: did it still take place? */
+  killed(moment: number, underWay: Parameters<typeof afterKill>[2]): MemoryFiles {
+    const rest = new MemoryFiles(afterKill(this.root, moment, underWay));
     rest.capacity = this.capacity;
-    rest.#names = this.#names;
-    rest.#durableNames = this.#durableNames;
-    rest.#pendingNames = this.#pendingNames;
     return rest;
   }
 
@@ -166,67 +174,91 @@ export class MemoryFiles implements Files {
     return this.#inode(path).now;
   }
 
-  paths(): string[] {
-    return [...this.#names.keys()].sort();
+  has(path: string): boolean {
+    const { folder, name } = this.#place(path);
+    return folder.names.get(name) instanceof Inode;
   }
 
-  async #step(kind: Operation['kind'], path: string, octets: number, act: Act): Promise<void> {
-    // Always another turn, as with a real disk.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.#dead) throw new PowerLoss(`${kind} ${path} after the end`);
-    const fault = this.fault({ number: ++this.operations, kind, path, octets });
-    if (fault?.kind === 'error') throw systemError(fault.code, path);
-    if (fault?.kind === 'crash' && fault.when === 'before') this.#die(kind, path);
-    try {
-      act(fault);
-    } finally {
-      if (fault?.kind === 'crash') this.#die(kind, path);
-    }
+  paths(): string[] {
+    const of = (folder: Folder, path: string): string[] =>
+      [...folder.names].flatMap(([name, node]) =>
+        node instanceof Folder ? of(node, `${path}/${name}`) : [`${path}/${name}`],
+      );
+    return of(this.root, '').sort();
   }
 
   /** For MemoryFile. */
-  step(kind: Operation['kind'], path: string, octets: number, act: Act): Promise<void> {
-    return this.#step(kind, path, octets, act);
+  step(what: What, act: Act): Promise<void> {
+    return this.#step(what, act);
   }
 
-  async write(path: string, inode: Inode, octets: Buffer, at: number): Promise<number> {
-    let done = octets.length;
-    await this.#step('write', path, octets.length, (fault) => {
-      let failed: string | undefined;
-      if (fault?.kind === 'short') {
-        done = Math.min(done, fault.octets);
-        failed = fault.code;
-      }
-      const grows = Math.max(0, at + done - inode.now.length);
-      const room = Math.max(0, this.capacity - this.#used());
-      if (grows > room) done = Math.max(0, done - (grows - room));
-      if (done > 0) inode.apply({ at, octets: Buffer.from(octets.subarray(0, done)), cut: false });
-      if (done === 0 && octets.length > 0) failed ??= 'ENOSPC';
-      if (failed !== undefined) throw systemError(failed, path);
-    });
-    return done;
+  /** Octets that a file may still grow by. */
+  get room(): number {
+    return Math.max(0, this.capacity - this.#used());
   }
 
-  #die(kind: string, path: string): never {
+  async #step(what: What, act: Act): Promise<void> {
+    const changes = !LOOKS.has(what.kind);
+    const op = { octets: 0, ...what, number: ++this.operations };
+    const began = changes ? ++this.now : this.now;
+    if (changes) this.moment(began, op);
+    // Always another turn, as with a real disk.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#dead) throw new PowerLoss(`${op.kind} ${op.path} after the end`);
+    const fault = this.fault(op);
+    if (fault?.kind === 'crash' && fault.when === 'before') this.#die(op);
+    const touched: { ended: number }[] = [];
+    try {
+      if (fault?.kind === 'error') throw systemError(fault.code, op.path);
+      act({ began, fault, touched });
+    } finally {
+      if (changes) this.now++;
+      for (const one of touched) one.ended = this.now;
+      if (fault?.kind === 'crash') this.#die(op);
+    }
+    if (changes) this.moment(this.now, op);
+  }
+
+  #die(op: Operation): never {
     this.#dead = true;
-    throw new PowerLoss(`${kind} ${path}`);
+    throw new PowerLoss(`${op.kind} ${op.path}`);
+  }
+
+  /** Is there a file with octets that a failed sync has left unsafe for ever? */
+  get isDoomed(): boolean {
+    return this.#inodes().some((inode) => inode.ops.some((op) => op.doomed));
   }
 
   #used(): number {
-    let used = 0;
-    for (const inode of new Set(this.#names.values())) used += inode.now.length;
-    return used;
+    return this.#inodes().reduce((sum, inode) => sum + inode.now.length, 0);
+  }
+
+  #inodes(): Inode[] {
+    const inodes = new Set<Inode>();
+    const visit = (folder: Folder): void => {
+      for (const node of folder.names.values()) node instanceof Folder ? visit(node) : inodes.add(node);
+    };
+    visit(this.root);
+    return [...inodes];
+  }
+
+  #folder(path: string): Folder {
+    let at: Folder | Inode | undefined = this.root;
+    for (const name of parts(path)) at = at instanceof Folder ? at.names.get(name) : undefined;
+    if (!(at instanceof Folder)) throw systemError('ENOENT', path);
+    return at;
+  }
+
+  #place(path: string): { folder: Folder; name: string } {
+    const at = path.lastIndexOf('/');
+    return { folder: this.#folder(path.slice(0, at)), name: path.slice(at + 1) };
   }
 
   #inode(path: string): Inode {
-    const inode = this.#names.get(path);
-    if (!inode) throw systemError('ENOENT', path);
+    const { folder, name } = this.#place(path);
+    const inode = folder.names.get(name);
+    if (!(inode instanceof Inode)) throw systemError('ENOENT', path);
     return inode;
-  }
-
-  #change(change: NameChange): void {
-    applyName(this.#names, change);
-    this.#pendingNames.push(change);
   }
 }
 
@@ -243,32 +275,50 @@ class MemoryFile implements FileHandle {
 
   async read(into: Uint8Array, position: number): Promise<number> {
     let n = 0;
-    await this.#files.step('read', this.#path, into.byteLength, () => {
-      n = this.#inode.now.copy(into, 0, Math.min(position, this.#inode.now.length));
+    await this.#files.step({ kind: 'read', path: this.#path, octets: into.byteLength }, ({ fault }) => {
+      const most = fault?.kind === 'short' ? Math.min(fault.octets, into.byteLength) : into.byteLength;
+      const start = Math.min(position, this.#inode.now.length);
+      n = this.#inode.now.copy(into, 0, start, Math.min(this.#inode.now.length, start + most));
     });
     return n;
   }
 
-  write(buffers: readonly Uint8Array[], position: number): Promise<number> {
-    return this.#files.write(this.#path, this.#inode, Buffer.concat(buffers), position);
+  async write(buffers: readonly Uint8Array[], position: number): Promise<number> {
+    const octets = Buffer.concat(buffers);
+    const inode = this.#inode;
+    let done = octets.length;
+    await this.#files.step({ kind: 'write', path: this.#path, octets: done }, ({ began, fault, touched }) => {
+      if (fault?.kind === 'short') done = Math.min(done, fault.octets);
+      const grows = Math.max(0, position + done - inode.now.length);
+      done = Math.max(0, done - Math.max(0, grows - this.#files.room));
+      if (done > 0)
+        apply(inode, { began, at: position, octets: octets.subarray(0, done), cut: false }, touched);
+      const code = fault?.kind === 'short' ? fault.code : undefined;
+      if (code !== undefined) throw systemError(code, this.#path);
+      if (done === 0 && octets.length > 0) throw systemError('ENOSPC', this.#path);
+    });
+    return done;
   }
 
-  async datasync(): Promise<void> {
+  async datasync(why: string): Promise<void> {
+    const inode = this.#inode;
+    let began = 0;
     try {
-      await this.#files.step('datasync', this.#path, 0, () => {
-        for (const write of this.#inode.pending) this.#inode.durable = applied(this.#inode.durable, write);
-        this.#inode.pending = [];
+      await this.#files.step({ kind: 'datasync', path: this.#path, why }, (at) => {
+        began = at.began;
+        if (why !== this.#files.without) inode.syncs.push({ began, ended: this.#files.now + 1 });
       });
     } catch (error) {
       // What could not be written is taken for clean: no later sync tries it again.
-      if (!(error instanceof PowerLoss)) this.#inode.pending = [];
+      const { unsafe } = inode.at(this.#files.now);
+      if (!(error instanceof PowerLoss)) for (const op of unsafe) op.doomed = true;
       throw error;
     }
   }
 
   truncate(size: number): Promise<void> {
-    return this.#files.step('truncate', this.#path, 0, () => {
-      this.#inode.apply({ at: size, octets: Buffer.alloc(0), cut: true });
+    return this.#files.step({ kind: 'truncate', path: this.#path }, ({ began, touched }) => {
+      apply(this.#inode, { began, at: size, octets: Buffer.alloc(0), cut: true }, touched);
     });
   }
 
@@ -279,46 +329,20 @@ class MemoryFile implements FileHandle {
   async close(): Promise<void> {}
 }
 
-function survive(inode: Inode, random: () => number): Inode {
-  const rest = new Inode();
-  let octets = inode.durable;
-  for (const write of inode.pending) {
-    const fate = random();
-    if (fate < 0.3) continue;
-    if (fate < 0.6 || write.cut) octets = applied(octets, write);
-    else octets = applied(octets, { ...write, octets: torn(write.octets, random) });
-  }
-  rest.now = octets;
-  rest.durable = Buffer.from(octets);
-  return rest;
+function change(folder: Folder, what: NameChange, touched: { ended: number }[]): void {
+  applyName(folder.names, what);
+  folder.changes.push(what);
+  touched.push(what);
 }
 
-/** Some of its sectors; the others hold zeros, or the write ends early. */
-function torn(octets: Buffer, random: () => number): Buffer {
-  const copy = Buffer.from(octets);
-  if (random() < 0.5) return copy.subarray(0, Math.floor(random() * copy.length));
-  for (let at = 0; at < copy.length; at += 512)
-    if (random() < 0.5) copy.fill(0, at, Math.min(at + 512, copy.length));
-  return copy;
+function apply(inode: Inode, what: Omit<Op, 'ended' | 'doomed'>, touched: { ended: number }[]): void {
+  const op: Op = { ...what, octets: Buffer.from(what.octets), ended: Infinity, doomed: false };
+  inode.now = applied(inode.now, op);
+  inode.ops.push(op);
+  touched.push(op);
 }
 
-function applied(octets: Buffer, write: Write): Buffer {
-  if (write.cut) {
-    const cut = Buffer.alloc(write.at);
-    octets.copy(cut, 0, 0, write.at);
-    return cut;
-  }
-  const end = write.at + write.octets.length;
-  const grown =
-    end > octets.length ? Buffer.concat([octets, Buffer.alloc(end - octets.length)]) : Buffer.from(octets);
-  write.octets.copy(grown, write.at);
-  return grown;
-}
-
-function applyName(names: Map<string, Inode>, change: NameChange): void {
-  if (change.unset !== undefined) names.delete(change.unset);
-  if (change.set) names.set(change.set.path, change.set.inode);
-}
+const parts = (path: string): string[] => path.split('/').filter((name) => name !== '');
 
 function systemError(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });

@@ -11,7 +11,7 @@ import { mailText } from './ids.ts';
 import { lengthOf, OpenSegment, type Piece } from './open-segment.ts';
 import { type DeadItem, type Draught, encodeMeta, type MessageItem } from './record.ts';
 import { scan } from './scan.ts';
-import { DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
+import { DamagedRecord, DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
 import { type IndexedRecord, readSideFile } from './side-file.ts';
 import type { LogStore, MessageDetail } from './store.ts';
 import type { Row } from './table.ts';
@@ -50,11 +50,15 @@ export class Compactor {
 
   /** One segment. False: there was nothing to do, or it could not be done now. */
   async run(): Promise<boolean> {
+    const { log } = this.#store;
     const victim = this.#choose();
     if (!victim) return false;
     victim.pinned++;
     try {
       if (!(await this.#evacuate(victim))) return false;
+    } catch (error) {
+      this.#stuck.add(victim.number);
+      log.warn('segment not given up', { file: victim.path, why: String(error) });
     } finally {
       victim.pinned--;
     }
@@ -298,9 +302,11 @@ export class Compactor {
       if (indexed) return indexed;
     }
     const { length, corrupt } = segment;
-    const { records } = await scan(files, segment);
+    const { records, damages, unreadable } = await scan(files, segment);
     segment.length = length;
     segment.corrupt = corrupt;
+    // A death, or what it is about, may be in what cannot be read.
+    if (unreadable || damages.length > corrupt) throw new DamagedRecord(`new damage in ${segment.path}`);
     return records;
   }
 
@@ -317,7 +323,7 @@ export class Compactor {
     if (result.kind === 'durable') {
       group.forEach((copy, i) => {
         copy.placed(output.segment, result.offsets[i] ?? 0);
-        for (const row of copy.rows) store.copies.delete(row);
+        for (const row of copy.rows) this.#forget(row, output.segment.number);
       });
       return true;
     }
@@ -331,6 +337,13 @@ export class Compactor {
   #note(row: Row, number: number): void {
     const copies = this.#store.copies.get(row) ?? new Set();
     this.#store.copies.set(row, copies.add(number));
+  }
+
+  /** Copies that an earlier try may have left elsewhere are still to be told of. */
+  #forget(row: Row, number: number): void {
+    const copies = this.#store.copies.get(row);
+    copies?.delete(number);
+    if (copies?.size === 0) this.#store.copies.delete(row);
   }
 
   async #open(): Promise<OpenSegment | null> {

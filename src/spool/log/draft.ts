@@ -37,18 +37,29 @@ export class Drafts {
     return this.#begin(room);
   }
 
-  #begin(room: { size?: number; queues: readonly QueueName[] }): Draft | Refused {
+  #begin(room: { size?: number; queues: readonly QueueName[] }): Soon<Draft | Refused> {
     const { store } = this;
     const refused = this.refuses(room.size ?? 0, room.queues);
     if (refused) return refused;
     const mail = store.numbers.next();
-    if (mail === null) return refusal('io', 'mail numbers have run out; a new segment is needed');
+    if (mail === null) return this.#withoutNumber(room);
+    return new LogDraft(this, mail, room.size ?? 0, room.queues);
+  }
+
+  /** The start found no room for a segment, and numbers come from one. */
+  async #withoutNumber(room: { size?: number; queues: readonly QueueName[] }): Promise<Draft | Refused> {
+    const { store } = this;
+    const result = await store.writer.ready(false);
+    if (result.kind === 'refused') return result;
+    const mail = store.numbers.next();
+    if (mail === null) return refusal('io', 'mail numbers have run out');
     return new LogDraft(this, mail, room.size ?? 0, room.queues);
   }
 
   refuses(size: number, queues: readonly QueueName[]): Refused | null {
     const { store, limits } = this;
-    if (store.writer.broken !== null) return refusal('readonly', store.writer.broken);
+    const { broken } = store.writer;
+    if (broken) return refusal(broken.why, broken.text);
     // In memory nothing is left, and neither are file descriptors.
     if (this.gathered >= limits.memory && store.large.drafts >= limits.files) {
       return refusal('memory', `${store.large.drafts} drafts in files, ${this.gathered} octets in memory`);
@@ -139,7 +150,7 @@ class LogDraft implements Draft {
     this.#release(result === null ? this.written + head.byteLength : 0);
     if (result === null)
       return { kind: 'committed', entries: entries.map((e) => entryText(this.#mail, e.suffix)) };
-    await this.#file?.discard();
+    await (result.why === 'io' ? this.#file?.leave() : this.#file?.discard());
     return result;
   }
 

@@ -54,6 +54,10 @@ export class MailNumbers {
     this.#end = this.#next + COUNTER;
   }
 
+  get areLeft(): boolean {
+    return this.#next < this.#end;
+  }
+
   /** Null: a new segment must be opened first. */
   next(): number | null {
     return this.#next < this.#end ? this.#next++ : null;

@@ -5,7 +5,7 @@
  * instant. One process at a time: a second one is refused. Never writes to a segment that an earlier run
  * has written.
  */
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { type FileLock, type Files, systemFiles } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
@@ -37,6 +37,7 @@ import { recover } from './recovery.ts';
 import { Room } from './room.ts';
 import { Segments } from './segments.ts';
 import { LogStore } from './store.ts';
+import { SYNC } from './syncs.ts';
 import { open } from './view.ts';
 import { LogWriter } from './writer.ts';
 
@@ -88,10 +89,7 @@ export interface LogSpoolOptions {
 export async function openLogSpool(options: LogSpoolOptions): Promise<Spool> {
   const { dir, files = systemFiles } = options;
   await files.makeDir(dir);
-  // The folder's own name has to be durable, too.
-  await files.syncDir(dirname(dir)).catch((error: unknown) => {
-    options.log.warn('folder above the spool not synced', { dir, why: String(error) });
-  });
+  await syncFolders(options, files);
   const lock = files.lock(`${dir}/lock`);
   if (!lock) throw new Error(`the spool ${dir} is in use by another process`);
   try {
@@ -101,6 +99,16 @@ export async function openLogSpool(options: LogSpoolOptions): Promise<Spool> {
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/** The folder's own name has to be durable, too, and those above it: some of them may have been made just now. */
+async function syncFolders({ dir, log }: LogSpoolOptions, files: Files): Promise<void> {
+  for (let above = dirname(resolve(dir)); ; above = dirname(above)) {
+    await files.syncDir(above, SYNC.folder).catch((error: unknown) => {
+      log.warn('folder above the spool not synced', { folder: above, why: String(error) });
+    });
+    if (above === dirname(above)) return;
   }
 }
 
@@ -210,10 +218,11 @@ class LogSpool implements Spool {
   }
 
   health(): SpoolHealth {
-    const { writer, room, index, corrupt, segments } = this.#store;
+    const { writer, room, index, segments, aside } = this.#store;
+    const corrupt = this.#store.corrupt + aside.count;
     const base = { room: room.available, entries: index.count, bytes: index.bytes, corrupt };
     if (room.isStale) void room.refresh();
-    if (writer.broken !== null) return { state: 'readonly', ...base, why: writer.broken };
+    if (writer.broken) return { state: writer.broken.why, ...base, why: writer.broken.text };
     if (!room.isOpen())
       return { state: 'full', ...base, why: 'the disk, or what the spool may use of it, is full' };
     const doubtful = segments.all().find((s) => s.state === 'doubtful');
@@ -229,6 +238,7 @@ class LogSpool implements Spool {
   async #close(): Promise<void> {
     this.#listeners.clear();
     await this.#leases.close();
+    this.#store.aside.close();
     await this.#maintenance.close();
     await this.#store.writer.close();
     await this.#store.segments.close();

@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib';
 import { type FileHandle, type Files, readFull, writeAll } from '../../base/files.ts';
 import { mailText } from './ids.ts';
 import { DamagedRecord } from './segment.ts';
+import { SYNC } from './syncs.ts';
 
 export const BLOCK = 256 * 1024;
 
@@ -98,10 +99,15 @@ export class LargeDraft {
   /** Makes content and name durable. */
   async finish(): Promise<LargeBody> {
     if (this.#size % BLOCK !== 0) this.#endBlock();
-    await this.#file.datasync();
+    await this.#file.datasync(SYNC.body);
     await this.#close();
-    await this.#files.syncDir(this.#owner.dir);
+    await this.#files.syncDir(this.#owner.dir, SYNC.bodyName);
     return { size: this.#size, blocks: this.#blocks };
+  }
+
+  /** Its record may still turn up: the next start sweeps the file away, or needs it. */
+  async leave(): Promise<void> {
+    await this.#close();
   }
 
   async discard(): Promise<void> {

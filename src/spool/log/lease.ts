@@ -175,6 +175,9 @@ class LogLease implements Lease {
 
   async settle(settlements: readonly Settlement[]): Promise<void> {
     const items = this.#itemsOf(settlements);
+    // A start on a full disk may have no segment yet, from which numbers of notices come.
+    if (!this.#store.numbers.areLeft && settlements.some((s) => s.notice))
+      await this.#store.writer.ready(true);
     const current = await this.#load(items);
     const changes: Change[] = [];
     const births: Birth[] = [];

@@ -168,8 +168,8 @@ export class MemoryIndex {
     this.queueOf(row).order.update(row, () => this.table.set(row, FLAG.out, out));
   }
 
-  setCorrupt(row: Row): void {
-    this.queueOf(row).order.update(row, () => this.table.set(row, FLAG.corrupt, true));
+  setCorrupt(row: Row, on: boolean): void {
+    this.queueOf(row).order.update(row, () => this.table.set(row, FLAG.corrupt, on));
   }
 
   /** A hold that has run out at `now` is taken off. */

@@ -4,10 +4,11 @@
  */
 import { type FileHandle, isNoSpace, writeAll } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
-import { encodeFrame, FRAME, indexSection } from './record.ts';
+import { encodeFrame, encodeMeta, FRAME, indexSection } from './record.ts';
 import type { Segment } from './segment.ts';
 import type { Segments } from './segments.ts';
 import { SideFile, writeSideFile } from './side-file.ts';
+import { SYNC } from './syncs.ts';
 
 export interface Piece {
   readonly meta: Buffer;
@@ -60,7 +61,7 @@ export class OpenSegment {
       return { kind: isNoSpace(error) && (await this.#undo(start)) ? 'undone' : 'doubtful', error };
     }
     try {
-      await this.#file.datasync();
+      await this.#file.datasync(SYNC.group);
     } catch (error) {
       return { kind: 'doubtful', error };
     }
@@ -71,11 +72,23 @@ export class OpenSegment {
     return { kind: 'durable', offsets };
   }
 
+  /**
+   * An empty record behind the last: it says that all before it was durable, so that damage there is not
+   * taken for a write that power loss cut short. Not synced, not counted; the next group is written over it.
+   */
+  async mark(): Promise<void> {
+    const { salt, length } = this.segment;
+    const meta = encodeMeta([]);
+    // Without it nothing is lost.
+    await writeAll(this.#file, [encodeFrame(salt, length, length, meta, []), meta], length).catch(() => {});
+  }
+
   /** Ends it. The side file is only a help to the next start: trouble with it is logged, no more. */
   async seal(segments: Segments, log: Log, doubtful: boolean): Promise<void> {
     this.segment.state = doubtful ? 'doubtful' : 'sealed';
     this.segment.pinned++;
     try {
+      if (!doubtful) await this.mark();
       await this.#file.close();
       if (!doubtful) await writeSideFile(segments.files, this.segment, this.#side);
     } catch (error) {
@@ -91,7 +104,7 @@ export class OpenSegment {
     if (this.reserved) return false;
     try {
       await this.#file.truncate(length);
-      await this.#file.datasync();
+      await this.#file.datasync(SYNC.undo);
       return true;
     } catch {
       return false;

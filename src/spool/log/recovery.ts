@@ -10,13 +10,20 @@ import { type Damage, scan } from './scan.ts';
 import { DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
 import { type IndexedRecord, readSideFile, writeSideFile } from './side-file.ts';
 import type { LogStore } from './store.ts';
+import { SYNC } from './syncs.ts';
 import { FLAG, type Row } from './table.ts';
 
 export async function recover(store: LogStore, files: Files, dir: string): Promise<void> {
+  try {
+    // What a killed process has removed or renamed: nothing is built on it before it is durable.
+    await files.syncDir(dir, SYNC.seenNames);
+  } catch (error) {
+    store.log.warn('spool folder not synced', { dir, why: String(error) });
+  }
   const replay = new Replay(store);
   let damaged = 0;
   for (const segment of await store.segments.load()) {
-    replay.segment(segment, await recordsOf(store, files, dir, segment));
+    replay.segment(segment, await recordsOf(store, files, dir, segment, replay));
     damaged += segment.corrupt;
   }
   replay.finish();
@@ -29,12 +36,22 @@ async function recordsOf(
   files: Files,
   dir: string,
   segment: Segment,
+  replay: Replay,
 ): Promise<readonly IndexedRecord[]> {
   const indexed = await readSideFile(files, segment);
   if (indexed) return indexed;
-  const { records, side, damages, torn } = await scan(files, segment);
+  const isSafe = await makeSafe(store, files, segment);
+  const { records, side, damages, torn, unreadable } = await scan(files, segment);
   if (torn > 0) store.log.info('torn tail', { file: segment.path, octets: torn });
-  for (const damage of damages) await quarantine(store, files, dir, segment, damage);
+  let isKept = !unreadable;
+  for (const damage of damages) if (!(await quarantine(store, files, dir, segment, damage))) isKept = false;
+  if (unreadable) {
+    replay.unreadable.push(segment);
+    store.log.error('spool cannot be read', { file: segment.path });
+  }
+  // It stays, for the next start to look at again.
+  if (!isKept) segment.pinned++;
+  if (!isKept || !isSafe) return records;
   try {
     await writeSideFile(files, segment, side);
   } catch (error) {
@@ -43,13 +60,32 @@ async function recordsOf(
   return records;
 }
 
+/**
+ * A killed process may have written what it did not sync. It counts from now on, so it has to be durable;
+ * if it cannot be, it is copied as soon as possible.
+ */
+async function makeSafe(store: LogStore, files: Files, segment: Segment): Promise<boolean> {
+  const file = await files.open(segment.path, 'read');
+  try {
+    await file.datasync(SYNC.seen);
+    return true;
+  } catch (error) {
+    segment.state = 'doubtful';
+    store.log.error('segment is doubtful', { file: segment.path, why: String(error) });
+    return false;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Before anything else becomes of the segment. False: they are only where they were. */
 async function quarantine(
   store: LogStore,
   files: Files,
   dir: string,
   segment: Segment,
   damage: Damage,
-): Promise<void> {
+): Promise<boolean> {
   const path = `${dir}/quarantine/${segment.number}-${damage.from}`;
   store.log.error('spool damaged', {
     file: segment.path,
@@ -58,15 +94,26 @@ async function quarantine(
     kept: path,
   });
   try {
+    await files.remove(path).catch(() => {});
     const file = await files.open(path, 'create');
-    await writeAll(file, [damage.octets], 0).finally(() => file.close());
+    try {
+      await writeAll(file, [damage.octets], 0);
+      await file.datasync(SYNC.quarantine);
+    } finally {
+      await file.close();
+    }
+    await files.syncDir(`${dir}/quarantine`, SYNC.quarantineName);
+    return true;
   } catch (error) {
     store.log.warn('damaged octets not kept', { file: path, why: String(error) });
+    return false;
   }
 }
 
 class Replay {
   readonly #store: LogStore;
+  /** Segments with places that could not be read this time. */
+  readonly unreadable: Segment[] = [];
   /** Highest suffix of mails that had more than one. */
   readonly #tops = new Map<number, number>();
 
@@ -94,12 +141,21 @@ class Replay {
         // It stays on disk for as long as the message does.
         segments.bySlot(table.stateSegment[row] ?? 0).speak(this.#store.segmentOf(row).number);
       }
+      if (!isMessage && this.unreadable.length > 0) this.#keepForLater(row);
       if (table.has(row, FLAG.dead) || !isMessage) index.discard(row);
       else living.push(row);
     }
     living.sort((a, b) => table.compare(a, b));
     for (const row of living) this.#live(row);
     for (const queue of [...index.allQueues()]) index.drop(queue);
+  }
+
+  /** What it is about may be in a place that cannot be read, and be there again at another start. */
+  #keepForLater(row: Row): void {
+    const { index, segments } = this.#store;
+    const segment = segments.bySlot(index.table.stateSegment[row] ?? 0);
+    if (index.table.has(row, FLAG.dead)) for (const { number } of this.unreadable) segment.speak(number);
+    else segment.pinned++;
   }
 
   #live(row: Row): void {
@@ -197,12 +253,23 @@ async function sweepFiles(store: LogStore, files: Files, dir: string, damaged: b
     }
     const path = `${store.large.dir}/${name}`;
     // Where records were lost, one of them may have named it.
-    if (damaged) await files.rename(path, `${dir}/quarantine/${name}`);
-    else await files.remove(path);
+    await tidy(store, path, () =>
+      damaged ? files.rename(path, `${dir}/quarantine/${name}`) : files.remove(path),
+    );
   }
   const numbers = new Set(store.segments.all().map((s) => s.sidePath));
   for (const name of await files.list(dir)) {
     const isSide = name.endsWith('.idx') && !numbers.has(`${dir}/${name}`);
-    if (isSide || name.endsWith('.new')) await files.remove(`${dir}/${name}`);
+    const path = `${dir}/${name}`;
+    if (isSide || name.endsWith('.new')) await tidy(store, path, () => files.remove(path));
+  }
+}
+
+/** Trouble with it stops nobody: the next start tries again. */
+async function tidy(store: LogStore, path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    store.log.warn('left lying about', { file: path, why: String(error) });
   }
 }

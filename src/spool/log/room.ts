@@ -9,6 +9,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type Files, isNoSpace, writeAll } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
 import type { QueueName, Refused } from '../port.ts';
+import { SYNC } from './syncs.ts';
 import type { Reserve } from './writer.ts';
 
 export interface RoomOptions {
@@ -152,12 +153,12 @@ export class Room implements Reserve {
         for (let at = 0; at < size; at += block.length) {
           await writeAll(file, [block.subarray(0, Math.min(block.length, size - at))], at);
         }
-        await file.datasync();
+        await file.datasync(SYNC.reserve);
       } finally {
         await file.close();
       }
       await files.rename(temporary, this.#path(kind));
-      await files.syncDir(dir);
+      await files.syncDir(dir, SYNC.reserveName);
       return true;
     } catch (error) {
       await files.remove(temporary).catch(() => {});

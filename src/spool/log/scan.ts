@@ -5,7 +5,7 @@
  * what power loss made of the last write, which nobody was told of. Behind either, the search goes on:
  * each valid record counts, wherever it is.
  */
-import { type Files, readWhole } from '../../base/files.ts';
+import { type FileHandle, type Files, readFull } from '../../base/files.ts';
 import { decodeFrame, type Found, FRAME, type Frame, indexSection } from './record.ts';
 import { DamagedRecord, type Segment } from './segment.ts';
 import { type IndexedRecord, SideFile } from './side-file.ts';
@@ -21,7 +21,13 @@ export interface Scan {
   readonly damages: readonly Damage[];
   /** Octets of a last write that was cut short. */
   readonly torn: number;
+  /** Some of it could not be read at all, and may be another time. */
+  readonly unreadable: boolean;
 }
+
+/** What is read at once, and of that where some cannot be read. */
+const CHUNK = 8 * 1024 * 1024;
+const SECTOR = 4096;
 
 interface Place {
   readonly offset: number;
@@ -34,8 +40,9 @@ interface Place {
 
 /** Sets the segment's length and its number of damages. */
 export async function scan(files: Files, segment: Segment): Promise<Scan> {
-  const file = await readWhole(files, segment.path);
-  const { places, durable } = placesOf(segment, file);
+  const { octets: file, unreadable } = await readAsFarAsPossible(files, segment.path);
+  const { places, durable: known } = placesOf(segment, file);
+  const durable = unreadable ? file.length : known;
   const side = new SideFile();
   const records: IndexedRecord[] = [];
   const damages: Damage[] = [];
@@ -55,8 +62,41 @@ export async function scan(files: Files, segment: Segment): Promise<Scan> {
     else torn += length;
   }
   segment.length = end;
-  segment.corrupt = damages.length;
-  return { records, side, damages, torn };
+  segment.corrupt = Math.max(damages.length, unreadable ? 1 : 0);
+  return { records, side, damages, torn, unreadable };
+}
+
+/** Zeros stand for what cannot be read. */
+async function readAsFarAsPossible(
+  files: Files,
+  path: string,
+): Promise<{ octets: Buffer; unreadable: boolean }> {
+  const file = await files.open(path, 'read');
+  try {
+    const octets = Buffer.alloc(await file.size());
+    let unreadable = false;
+    for (let at = 0; at < octets.length; at += CHUNK) {
+      const whole = await tryRead(file, octets.subarray(at, at + CHUNK), at);
+      const end = whole ? 0 : Math.min(octets.length, at + CHUNK);
+      for (let small = at; small < end; small += SECTOR) {
+        const read = await tryRead(file, octets.subarray(small, Math.min(end, small + SECTOR)), small);
+        unreadable ||= !read;
+      }
+    }
+    return { octets, unreadable };
+  } finally {
+    await file.close();
+  }
+}
+
+async function tryRead(file: FileHandle, into: Buffer, at: number): Promise<boolean> {
+  try {
+    await readFull(file, into, at);
+    return true;
+  } catch {
+    into.fill(0);
+    return false;
+  }
 }
 
 function placesOf(segment: Segment, file: Buffer): { places: Place[]; durable: number } {

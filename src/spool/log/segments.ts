@@ -4,6 +4,7 @@
  */
 import type { FileHandle, Files } from '../../base/files.ts';
 import { type Place, parseSegmentName, ReaderPool, Segment, segmentName } from './segment.ts';
+import { SYNC } from './syncs.ts';
 
 export class Segments {
   readonly dir: string;
@@ -41,7 +42,7 @@ export class Segments {
     if (from) await this.files.rename(from, path);
     const file = await this.files.open(path, from ? 'write' : 'create');
     try {
-      await this.files.syncDir(this.dir);
+      await this.files.syncDir(this.dir, SYNC.segmentName);
     } catch (error) {
       await file.close().catch(() => {});
       await this.files.remove(path).catch(() => {});
@@ -85,7 +86,7 @@ export class Segments {
       const unneeded = this.all().filter((s) => this.#isUnneeded(s));
       if (unneeded.length === 0) return removed;
       for (const segment of unneeded) await this.#unlink(segment);
-      await this.files.syncDir(this.dir);
+      await this.files.syncDir(this.dir, SYNC.removal);
       for (const segment of unneeded) this.#forget(segment);
       removed += unneeded.length;
     }
@@ -93,11 +94,16 @@ export class Segments {
 
   #isUnneeded(segment: Segment): boolean {
     if (segment.state === 'open' || segment.pinned > 0 || segment.used > 0) return false;
-    if (segment.number === this.#highest) return false;
+    // Not `#highest`: the last segments may not have come into being, and their numbers are given again.
+    if (segment.number === this.#last()) return false;
     for (const about of [...segment.speaksOf.keys(), ...segment.copiedFrom]) {
       if (about !== segment.number && this.#byNumber.has(about)) return false;
     }
     return true;
+  }
+
+  #last(): number {
+    return Math.max(...this.#byNumber.keys());
   }
 
   async #unlink(segment: Segment): Promise<void> {

@@ -47,7 +47,6 @@ export async function writeSideFile(files: Files, segment: Segment, side: SideFi
   const file = await files.open(temporary, 'create');
   try {
     await writeAll(file, [side.encode(segment)], 0);
-    await file.datasync();
   } finally {
     await file.close();
   }

@@ -10,6 +10,7 @@ import type { Log } from '../../base/log.ts';
 import { type Envelope, extentOf, type Origin } from '../../mail/envelope.ts';
 import type { Outcome } from '../../mail/outcome.ts';
 import type { Hold, NewEntry, QueueName, RecipientState, Refused } from '../port.ts';
+import { Aside } from './aside.ts';
 import type { RecordCache } from './cache.ts';
 import { type Key, MailNumbers } from './ids.ts';
 import type { LargeBody, LargeFiles } from './large.ts';
@@ -106,6 +107,7 @@ export class LogStore {
   readonly cache: RecordCache;
   readonly index = new MemoryIndex();
   readonly numbers = new MailNumbers();
+  readonly aside = new Aside(this);
   /** Set by `openLogSpool`, once the writer is there. */
   writer: LogWriter;
   /** Called when room may be won back. */
@@ -145,12 +147,13 @@ export class LogStore {
   async change(changes: readonly Change[], births: readonly Birth[]): Promise<void> {
     if (changes.length + births.length === 0) return;
     const draughts: Draught[] = [];
-    const afterwards: ((segment: Segment, offset: number) => void)[] = [];
+    const changed: ((segment: Segment, offset: number) => void)[] = [];
+    const born: ((segment: Segment, offset: number) => void)[] = [];
     const data: Uint8Array[] = [];
     for (const change of changes) {
       const { draught, durable } = change.kind === 'dead' ? this.#die(change.row) : this.#alter(change);
       draughts.push(draught);
-      afterwards.push(durable);
+      changed.push(durable);
     }
     let at = 0;
     for (const birth of births) {
@@ -158,7 +161,7 @@ export class LogStore {
       draughts.push(draught);
       data.push(...birth.head);
       at += draught.item.dataLength;
-      afterwards.push((segment, offset) => this.#born(birth, draught, segment, offset));
+      born.push((segment, offset) => this.#born(birth, draught, segment, offset));
     }
     const rows = changes.filter((c) => c.kind === 'state').map((c) => c.row);
     const written = this.writer.append({
@@ -166,7 +169,8 @@ export class LogStore {
       data,
       must: true,
       done: (segment, offset) => {
-        for (const fn of afterwards) fn(segment, offset);
+        // Births first: a large body that goes over to another entry must not be given up between.
+        for (const fn of [...born, ...changed]) fn(segment, offset);
       },
     });
     for (const row of rows) this.#inFlight.set(row, written);
@@ -235,6 +239,7 @@ export class LogStore {
     const message = this.segmentOf(row);
     const state = this.stateSegmentOf(row);
     const copies = this.copies.get(row);
+    this.copies.delete(row);
     const weight = this.weight(row);
     const large = table.has(row, FLAG.large);
     const size = table.size[row] ?? 0;

@@ -42,7 +42,8 @@ export async function load(store: LogStore, row: Row): Promise<Loaded | Corrupt 
       if (!known()) return GONE;
       // Compaction may have moved it, and removed the old place, while we read.
       if (store.segmentOf(row) !== segment || store.stateSegmentOf(row) !== state) continue;
-      return damaged(store, row, error);
+      store.aside.add(row, error);
+      return { kind: 'corrupt', why: textOf(error) };
     }
   }
 }
@@ -50,16 +51,20 @@ export async function load(store: LogStore, row: Row): Promise<Loaded | Corrupt 
 export async function open(store: LogStore, row: Row, from = 0): Promise<Content | Corrupt | Gone> {
   const { table } = store.index;
   const { mail, suffix } = store.key(row);
+  const unreadable = (error: unknown): void => {
+    if (table.find(mail, suffix) === row) store.aside.add(row, error);
+  };
   for (;;) {
     const segment = store.segmentOf(row);
     try {
       const record = await readMessage(store, segment, table.offset[row] ?? 0, mail, suffix, true);
       if (!record.data) throw new DamagedRecord('no content');
-      return contentOf(store.large, mail, record.data, record.detail.body, from);
+      return contentOf({ large: store.large, mail, unreadable }, record.data, record.detail.body, from);
     } catch (error) {
       if (table.mail[row] !== mail || table.suffix[row] !== suffix) return GONE;
       if (store.segmentOf(row) !== segment) continue;
-      return damaged(store, row, error);
+      unreadable(error);
+      return { kind: 'corrupt', why: textOf(error) };
     }
   }
 }
@@ -177,18 +182,10 @@ export function detailOf(recipients: readonly RecipientState[], hold: Hold | und
   return { ...(hold ? { hold } : {}), outcomes, recipients: states };
 }
 
-function damaged(store: LogStore, row: Row, error: unknown): Corrupt {
-  const { mail, suffix } = store.key(row);
-  const why = error instanceof Error ? error.message : String(error);
-  store.corrupt++;
-  store.index.setCorrupt(row);
-  store.log.error('mail cannot be read', { mail: mailText(mail), entry: entryText(mail, suffix), why });
-  return { kind: 'corrupt', why };
-}
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function contentOf(
-  large: LargeFiles,
-  mail: number,
+  of: { large: LargeFiles; mail: number; unreadable: (error: unknown) => void },
   pieces: readonly Uint8Array[],
   body: LargeBody | undefined,
   from: number,
@@ -197,7 +194,13 @@ function contentOf(
   const rest = from === 0 ? pieces : [Buffer.concat(pieces).subarray(Math.min(from, length))];
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (const piece of rest) if (piece.byteLength > 0) yield piece;
-    if (body) yield* large.read(mail, body, Math.max(0, from - length));
+    if (!body) return;
+    try {
+      yield* of.large.read(of.mail, body, Math.max(0, from - length));
+    } catch (error) {
+      of.unreadable(error);
+      throw error;
+    }
   }
   return {
     size: length + (body?.size ?? 0),

@@ -7,8 +7,7 @@
  * and every second when nothing can be written at all. After a failed sync a segment is closed as
  * doubtful; what was refused in it is declared dead in the next, so that it cannot turn up later.
  */
-import type { Clock } from '../../base/clock.ts';
-import { sleep } from '../../base/clock.ts';
+import { type Clock, SECOND, sleep, type Timer } from '../../base/clock.ts';
 import { isNoSpace } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
 import type { Refused } from '../port.ts';
@@ -51,8 +50,14 @@ export interface Reserve {
   spent(): void;
 }
 
+export interface Broken {
+  readonly why: 'full' | 'readonly';
+  readonly text: string;
+}
+
 /** Octets of one group: what one sync has to carry at most. */
 const GROUP = 8 * 1024 * 1024;
+const NOTHING: Append = { draughts: [], data: [], must: false };
 const FIRST_RETRY = 1000;
 const LAST_RETRY = 30_000;
 
@@ -67,10 +72,11 @@ export class LogWriter {
   #current: OpenSegment | null = null;
   #jobs: Job[] = [];
   #isWorking = false;
+  #marking: Timer | null = null;
   #working: Promise<void> = Promise.resolve();
   #sealing: Promise<void> = Promise.resolve();
   /** Why nothing can be written at all; null if it can. */
-  broken: string | null = null;
+  broken: Broken | null = null;
 
   constructor(options: {
     segments: Segments;
@@ -97,6 +103,11 @@ export class LogWriter {
     this.#log.error('spool cannot be written', { why: String(error) });
   }
 
+  /** Sees to it that something can be written, by writing nothing. Resolves as `append` does. */
+  ready(must: boolean): Promise<Written | Refused> {
+    return this.append({ ...NOTHING, must });
+  }
+
   append(what: Append): Promise<Written | Refused> {
     if (this.#closing.signal.aborted) return Promise.reject(new Error('the spool is closed'));
     return new Promise((resolve, reject) => {
@@ -110,6 +121,7 @@ export class LogWriter {
   /** Writes what waits, if it can be written, and seals. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#marking?.cancel();
     await this.#working;
     if (this.#current) this.#seal(this.#current, false);
     await this.#sealing;
@@ -123,6 +135,23 @@ export class LogWriter {
     while (this.#jobs.length > 0);
     // In the same turn as the last look at `#jobs`, or a job that comes between would wait for ever.
     this.#isWorking = false;
+    this.#markSoon();
+  }
+
+  /** What was written last is told of by a later record only: after a second of rest, by an empty one. */
+  #markSoon(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#marking ??= this.#clock.after(SECOND, () => {
+      this.#marking = null;
+      if (!this.#isWorking) this.#working = this.#mark();
+    });
+  }
+
+  async #mark(): Promise<void> {
+    this.#isWorking = true;
+    await this.#current?.mark();
+    if (this.#jobs.length > 0) await this.#work();
+    this.#isWorking = false;
   }
 
   async #writeAll(): Promise<void> {
@@ -135,10 +164,11 @@ export class LogWriter {
         continue;
       }
       if (this.broken === null) this.#log.error('spool cannot be written', { why: String(error) });
-      this.broken = String(error);
-      this.#refuseMessages(this.#jobs, isNoSpace(error) ? 'full' : 'readonly', this.broken);
+      this.broken = { why: isNoSpace(error) ? 'full' : 'readonly', text: String(error) };
+      this.#refuseMessages(this.#jobs, this.broken.why, this.broken.text);
       this.#jobs = this.#jobs.filter((job) => job.must);
-      if (this.#jobs.length === 0) return;
+      // Nobody may ask while mail is refused: an empty record finds out when it can be written again.
+      if (this.#jobs.length === 0) this.append(NOTHING).catch(() => {});
       await sleep(this.#clock, retry, this.#closing.signal);
       retry = Math.min(LAST_RETRY, retry * 2);
       if (this.#closing.signal.aborted) {
@@ -156,7 +186,8 @@ export class LogWriter {
       if (current.segment.length < this.#limit && !returned) return null;
       this.#seal(current, false);
     }
-    return this.#open();
+    const error = await this.#open();
+    return error !== null && this.#jobs.some((job) => job.must) ? this.#fallBack(null, error) : error;
   }
 
   async #open(reserve?: string): Promise<unknown> {
@@ -259,7 +290,7 @@ export class LogWriter {
     for (const job of jobs) {
       if (job.must) continue;
       const mail = job.draughts.find((d) => d.item.kind === 'message')?.item.mail;
-      this.#log.warn('mail not stored', { mail: mail === undefined ? undefined : mailText(mail), why: text });
+      if (mail !== undefined) this.#log.warn('mail not stored', { mail: mailText(mail), why: text });
       job.resolve({ kind: 'refused', why, text });
     }
   }
