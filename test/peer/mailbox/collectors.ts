@@ -11,6 +11,8 @@ import { dirname, join, resolve } from 'node:path';
 const PAGE = resolve(import.meta.dirname, '../../../docs/operating.md');
 /** Debian's nobody: getmail6 does not deliver as root. */
 export const NOBODY = 65534;
+/** Of the login `acme`. */
+export const PASSWORD = 'post-restante';
 
 export interface Place {
   /** A folder of the program's own. */
@@ -29,7 +31,7 @@ export function documented(name: string, place: Place, more: Readonly<Record<str
   const changes = {
     'mx2.example.net': 'localhost',
     '995': String(place.port),
-    SECRET: 'secret',
+    SECRET: PASSWORD,
     '/etc/ssl/certs/ca-certificates.crt': place.trust,
     ...more,
   };

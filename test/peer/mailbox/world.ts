@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { Daemon } from '../../support/daemon.ts';
-import type { Place } from './collectors.ts';
+import { PASSWORD, type Place } from './collectors.ts';
 import type { Letter } from './letters.ts';
 
 export class MailboxWorld {
@@ -20,7 +20,7 @@ export class MailboxWorld {
       `tls: [{ cert: ${world.#path('cert.pem')}, key: ${world.#path('key.pem')} }]\n` +
         `sites: { acme: { domains: [acme.example], collect: mailbox${mailbox} } }`,
     );
-    writeFileSync(world.#path('password'), 'secret\n', { mode: 0o600 });
+    writeFileSync(world.#path('password'), `${PASSWORD}\n`, { mode: 0o600 });
     mkdirSync(join(daemon.folder, 'spool'), { mode: 0o700 });
     const made = await daemon.command('secret', 'set', 'acme', '--password-file', world.#path('password'));
     assert.equal(made.code, 0, made.err);
