@@ -19,6 +19,7 @@ export const ROWS: readonly Row[] = [
   ...SIZES.map(drain),
   restart(20_000),
   ...SIZES.map((size) => latency(size, false)),
+  latency(4096, false, 100),
   latency(4096, true),
 ];
 

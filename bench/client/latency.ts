@@ -5,7 +5,9 @@
  *
  *   node bench/client/latency.ts PORT SIZE RATE WARM-UP-SECONDS SECONDS
  *
- * Prints one JSON object: milliseconds at p50, p99 and the most, and its own CPU and lateness.
+ * Prints one JSON object: milliseconds at p50, p99 and the most, and its own CPU and lateness. It waits PATIENCE
+ * after the last mail was due; what has no answer by then, or lost its connection, is counted (`unanswered`) and
+ * stands among the times with as long as it has waited.
  */
 import { connect } from 'node:net';
 
@@ -20,6 +22,9 @@ const [whole, dot, late] = [0, 1, 2].map(() => new Float64Array(total)) as [
   Float64Array,
   Float64Array,
 ];
+/** Milliseconds. */
+const PATIENCE = 30_000;
+const dueAt = new Float64Array(total);
 let ended = 0;
 let cpu = process.cpuUsage();
 
@@ -29,6 +34,7 @@ const SAYS = ['EHLO c.b.test\r\n', 'MAIL FROM:<a@b.test>\r\n', 'RCPT TO:<u@examp
 function mail(i: number, due: number): void {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   late[i] = performance.now() - due;
+  dueAt[i] = due;
   let step = 0;
   let rest = '';
   let dotted = 0;
@@ -56,9 +62,8 @@ function mail(i: number, due: number): void {
       if (ended === total) report();
     }
   });
-  socket.on('error', (cause) => {
-    if (step < 6) fault(cause);
-  });
+  // It stays unanswered, and is counted at the end.
+  socket.on('error', () => {});
 }
 
 function fault(cause: Error): void {
@@ -68,6 +73,11 @@ function fault(cause: Error): void {
 
 function report(): void {
   const used = process.cpuUsage(cpu);
+  const now = performance.now();
+  for (let i = 0; i < total; i++) {
+    if (whole[i] !== 0) continue;
+    whole[i] = dot[i] = now - (dueAt[i] || now);
+  }
   const at = (all: Float64Array, part: number) => {
     const sorted = all.slice(skipped).sort();
     return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
@@ -78,7 +88,13 @@ function report(): void {
     [`${name}_max`]: at(all, 1),
   });
   const load = (used.user + used.system) / 1e6 / ((performance.now() - begun) / 1000 - warmUp);
-  const figures = { ...of('dot', dot), ...of('whole', whole), late_p99: at(late, 0.99), client: load * 100 };
+  const figures = {
+    ...of('dot', dot),
+    ...of('whole', whole),
+    late_p99: at(late, 0.99),
+    client: load * 100,
+    unanswered: total - ended,
+  };
   console.log(JSON.stringify(figures));
   process.exit(0);
 }
@@ -98,3 +114,4 @@ function turn(): void {
   }
 }
 turn();
+setTimeout(report, (warmUp + seconds) * 1000 + PATIENCE);
