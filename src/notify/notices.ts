@@ -9,6 +9,7 @@ import type { Clock, Instant } from '../base/clock.ts';
 import { canonicalDomain, domainPart } from '../mail/address.ts';
 import type { Outcome } from '../mail/outcome.ts';
 import type { Content, Corrupt, Entry, Gone, NewEntry, QueueName } from '../spool/port.ts';
+import { buildNote } from './note.ts';
 import { buildNotice } from './notice.ts';
 import { noticeRight, wants } from './right.ts';
 
@@ -68,6 +69,31 @@ export class Notices {
   /** These are late, and will be tried until `until`. */
   delay(entry: Entry, late: readonly Told[], until: Instant, open: OpenContent): Promise<Decision> {
     return this.#decide(entry, late, 'delayed', open, until);
+  }
+
+  /** To its recipients, in their own queue: it is too large to be handed over when their site calls. */
+  tooLarge(
+    entry: Entry,
+    recipients: readonly number[],
+    largest: number,
+  ): { content: Uint8Array; entry: NewEntry } {
+    const { hostname, postmaster = `postmaster@${hostname}` } = this.#settings();
+    const note = buildNote({
+      hostname,
+      postmaster,
+      envelope: {
+        ...entry.envelope,
+        recipients: entry.envelope.recipients.filter((_, i) => recipients.includes(i)),
+      },
+      mail: entry.mail,
+      size: entry.size,
+      largest,
+      arrived: entry.arrived,
+      now: this.#clock.now(),
+      token: this.#token(),
+    });
+    const origin = { kind: 'notice', about: entry.id } as const;
+    return { content: note.content, entry: { queue: entry.queue, envelope: note.envelope, origin } };
   }
 
   async #decide(

@@ -10,9 +10,9 @@
  *
  * RFC 5321 §5.1.
  */
-import type { Keyed } from '../base/keyed.ts';
+import type { Keyed, KeyedTable } from '../base/keyed.ts';
 import type { Answer, Resolver } from '../dns/port.ts';
-import type { HostPort, Site } from '../site/site.ts';
+import type { HostPort, PrimarySource, Site } from '../site/site.ts';
 import { type Capabilities, PrimaryFacts } from './facts.ts';
 import { Limit } from './limit.ts';
 import { type Means, type Reached, reach, type Unreached } from './reach.ts';
@@ -32,10 +32,13 @@ export class Primaries {
   readonly #options: PrimariesOptions;
   readonly #facts: PrimaryFacts;
   readonly #limit = new Limit();
+  /** Where sites without a lasting address were last. */
+  readonly #callers: KeyedTable<string>;
 
   constructor(options: PrimariesOptions) {
     this.#options = options;
     this.#facts = new PrimaryFacts(options.keyed);
+    this.#callers = options.keyed.table('callers');
   }
 
   capabilities(site: string): Capabilities | undefined {
@@ -56,10 +59,19 @@ export class Primaries {
   async route(site: Site): Promise<Route | NoRoute> {
     const last = this.#facts.route(site.name);
     const { primary } = site;
-    const route =
-      primary.kind === 'mx' ? await this.#byMx(site, last) : await this.#byHosts(primary.hosts, last);
+    const route = await this.#routeOf(site, primary, last);
     if (route.kind === 'route' && route.known) this.#facts.learnRoute(site.name, route.known);
     return route;
+  }
+
+  /** The site proved who it is, and is at this address: for those whose primary is `caller`. */
+  called(site: string, address: string): void {
+    if (this.#callers.get(site) !== address) this.#callers.set(site, address);
+  }
+
+  /** Its call is over; another may have this address next. */
+  forget(site: string): void {
+    this.#callers.delete(site);
   }
 
   /** Waits for a place under the site's limit. Never rejects. */
@@ -86,6 +98,20 @@ export class Primaries {
       this.#facts.learnOffer(site.name, result.opened.offer, this.#options.clock.now());
     }
     return result;
+  }
+
+  async #routeOf(site: Site, primary: PrimarySource, last: Known | undefined): Promise<Route | NoRoute> {
+    switch (primary.kind) {
+      case 'mx':
+        return this.#byMx(site, last);
+      case 'hosts':
+        return this.#byHosts(primary.hosts, last);
+      case 'caller': {
+        const host = this.#callers.get(site.name);
+        if (host !== undefined) return this.#byHosts([{ host, port: primary.port }], undefined);
+        return { kind: 'none', why: 'nothing', text: 'its address is not known: it has not called' };
+      }
+    }
   }
 
   async #byMx(site: Site, last: Known | undefined): Promise<Route | NoRoute> {

@@ -11,6 +11,7 @@ import type { Random } from './intervals.ts';
 import type { Patience } from './patience.ts';
 import type { QueuePolicy } from './policy.ts';
 import type { Turns } from './turns.ts';
+import type { CallSummary } from './view.ts';
 
 /** A queue that an operator stopped; kept over a start. */
 export interface HeldQueue {
@@ -26,6 +27,8 @@ export interface KeeperContext {
   readonly notices: Notices;
   readonly patience: Patience;
   readonly held: KeyedTable<HeldQueue>;
+  /** The last calls of sites that call. */
+  readonly calls: KeyedTable<readonly CallSummary[]>;
   /** Our name as a holder of leases. */
   readonly holder: string;
   /** For handing over. */

@@ -9,6 +9,7 @@
  */
 import { SECOND } from '../base/clock.ts';
 import type { Answered, Broken, Handover, Line, Trouble } from '../handover/port.ts';
+import type { Order } from '../site/site.ts';
 import type { Entry, EntryId, Lease } from '../spool/port.ts';
 import type { Aside } from './aside.ts';
 import type { KeeperContext } from './context.ts';
@@ -39,6 +40,9 @@ export interface FlowParts {
   handover(): Handover;
   /** The policy's bound. */
   connections(): number;
+  order(): Order;
+  /** May it be handed over? False: it was seen to otherwise. Absent: everything may. */
+  admit?(entry: Entry, lease: Lease): boolean;
 }
 
 const READ_AHEAD = 100;
@@ -93,7 +97,9 @@ export class Flow implements RunEvents {
 
   /** When an idle line is to be closed, or a fault is over; by the monotonic clock. */
   get next(): number | null {
-    const times = [...this.#runs].flatMap((r) => (r.idleSince === null ? [] : [r.idleSince + IDLE]));
+    const times = [...this.#runs].flatMap((r) =>
+      r.only || r.idleSince === null ? [] : [r.idleSince + IDLE],
+    );
     if (this.#pausedUntil > this.#p.ctx.clock.monotonic()) times.push(this.#pausedUntil);
     return times.length > 0 ? Math.min(...times) : null;
   }
@@ -104,9 +110,9 @@ export class Flow implements RunEvents {
     this.#more = true;
   }
 
-  /** A line that a probe opened. */
-  adopt(line: Line, turn: Turn, answered: number): Run {
-    const run = new Run(line, turn, this.#p.ctx.clock, this, answered);
+  /** A line that a probe opened; or a caller's own (`only`). */
+  adopt(line: Line, turn: Turn, answered: number, only = false): Run {
+    const run = new Run(line, turn, this.#p.ctx.clock, this, answered, only);
     this.#runs.add(run);
     return run;
   }
@@ -152,7 +158,7 @@ export class Flow implements RunEvents {
   pump(): void {
     const now = this.#p.ctx.clock.monotonic();
     for (const run of [...this.#runs]) {
-      if (run.idleSince !== null && now - run.idleSince >= IDLE) run.retire();
+      if (!run.only && run.idleSince !== null && now - run.idleSince >= IDLE) run.retire();
     }
     const lease = this.#p.lease();
     if (this.#mode === 'shut' || !lease || now < this.#pausedUntil) return;
@@ -177,12 +183,12 @@ export class Flow implements RunEvents {
     this.#fetching = true;
     this.#more = false;
     try {
-      const entries = await lease.ready(this.#p.ctx.clock.now(), READ_AHEAD);
+      const entries = await lease.ready(this.#p.ctx.clock.now(), READ_AHEAD, this.#p.order());
       if (lease.lost.aborted) return;
       // A settle that failed has given its entries back; they are not to be handed over again for that.
       const free = entries.filter((e) => !this.#p.outcomes.settler.has(e.id));
       if (this.#mode === 'shut' || this.#p.lease() !== lease) lease.giveBack(free.map((e) => e.id));
-      else this.#buffer.push(...free);
+      else this.#buffer.push(...free.filter((e) => this.#p.admit?.(e, lease) ?? true));
       if (entries.length > 0) this.#more = true;
     } catch (error) {
       this.#p.ctx.log.error('queue could not be read', { queue: lease.queue, why: String(error) });
@@ -236,7 +242,7 @@ export class Flow implements RunEvents {
     this.#p.aside.answered(flight.entry.id);
     // A turn is about ten mails long, when others wait for theirs.
     const turnOver = this.#p.ctx.lines.wanted && run.answered % MAILS_A_CONNECTION === 0;
-    if (turnOver || run.worn || run.answered >= MOST_A_LINE) run.retire();
+    if (!run.only && (turnOver || run.worn || run.answered >= MOST_A_LINE)) run.retire();
     this.#p.events.answered(run, flight, given);
     this.#p.events.changed();
   }

@@ -21,14 +21,16 @@ import { Outcomes } from './outcomes.ts';
 import type { QueuePolicy } from './policy.ts';
 import type { ProbeResult } from './probe.ts';
 import { Prober } from './prober.ts';
+import type { QueueKeeper } from './queue-keeper.ts';
 import type { Flight, Run } from './run.ts';
 import { QueueState } from './state.ts';
 import { Tenure } from './tenure.ts';
 import type { KeeperView } from './view.ts';
 import { Window } from './window.ts';
 
-export class Keeper implements FlowEvents {
+export class Keeper implements QueueKeeper, FlowEvents {
   readonly queue: QueueName;
+  readonly way = 'push';
   readonly #ctx: KeeperContext;
   readonly #log: Log;
   #handover: Handover;
@@ -70,7 +72,8 @@ export class Keeper implements FlowEvents {
       handover: () => this.#handover,
     };
     const connections = () => this.#policy.connections;
-    this.#flow = new Flow({ ...shared, window: this.#window, events: this, connections });
+    const order = () => this.#policy.order;
+    this.#flow = new Flow({ ...shared, window: this.#window, events: this, connections, order });
     this.#prober = new Prober({
       ...shared,
       cap: () => this.#policy.probe,

@@ -8,14 +8,17 @@ import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
 import type { Notices } from '../notify/notices.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
+import { CalledKeeper, type Turned } from './called.ts';
 import type { HeldQueue, KeeperContext } from './context.ts';
 import type { Random } from './intervals.ts';
 import { Keeper } from './keeper.ts';
+import type { Lent, NotLent } from './lending.ts';
 import { type Heartbeat, Patience } from './patience.ts';
 import type { QueuePolicy } from './policy.ts';
+import type { QueueKeeper } from './queue-keeper.ts';
 import { sweep } from './sweep.ts';
 import { Turns } from './turns.ts';
-import type { KeepersView, KeeperView } from './view.ts';
+import type { CallAnswer, CallSummary, KeepersView, KeeperView } from './view.ts';
 
 export interface KeepersOptions {
   readonly spool: Spool;
@@ -51,9 +54,9 @@ const SPREAD_MOST = 30 * SECOND;
 export class Keepers implements KeepersView {
   readonly #options: KeepersOptions;
   readonly #ctx: KeeperContext;
-  readonly #keepers = new Map<QueueName, Keeper>();
+  readonly #keepers = new Map<QueueName, QueueKeeper>();
   /** Keepers that end, while their lines do. */
-  readonly #leaving = new Map<Keeper, Promise<void>>();
+  readonly #leaving = new Map<QueueKeeper, Promise<void>>();
   #jumps = 0;
   #beat: Timer | null = null;
   #sweptAt = 0;
@@ -73,6 +76,7 @@ export class Keepers implements KeepersView {
       holder: options.holder ?? 'restante',
       patience: new Patience(clock, keyed.table<Heartbeat>('keepers'), log),
       held: keyed.table<HeldQueue>('held queues'),
+      calls: keyed.table<readonly CallSummary[]>('calls'),
       lines: new Turns(options.connections ?? CONNECTIONS),
       probes: new Turns(options.probes ?? PROBES),
       handoverFor,
@@ -111,7 +115,8 @@ export class Keepers implements KeepersView {
   reload(): void {
     for (const [queue, keeper] of this.#keepers) {
       const way = this.#way(queue);
-      if (way) keeper.change(way.handover, way.policy);
+      // Another way to collect is another keeper; it gets the lease when the old one has let go.
+      if (way && keeper.way === way.policy.way) keeper.change(way.handover, way.policy);
       else this.#drop(keeper);
     }
     for (const { queue } of this.#ctx.spool.queues()) this.#keep(queue, 0);
@@ -119,7 +124,25 @@ export class Keepers implements KeepersView {
 
   /** An ETRN, a connection from the primary's address, a call with the site's token. */
   signOfLife(queue: QueueName, why: string): void {
-    this.#keepers.get(queue)?.signOfLife(why);
+    const keeper = this.#keepers.get(queue);
+    if (keeper instanceof Keeper) keeper.signOfLife(why);
+  }
+
+  /** The site calls for its mail. `turned`: over the connection on which it did. */
+  call(queue: QueueName, by: string, turned?: Turned): CallAnswer {
+    const keeper = this.#keep(queue, null);
+    if (keeper instanceof CalledKeeper) return keeper.call(by, turned);
+    if (!keeper || turned) return { kind: 'another way' };
+    if (keeper.view().state === 'held') return { kind: 'held' };
+    if (keeper instanceof Keeper) keeper.signOfLife(by);
+    return { kind: 'alive', queued: this.#ctx.spool.summary(queue).count };
+  }
+
+  /** Somebody who speaks with the site takes the queue's lease for a time (`lending.ts`). */
+  async lend(queue: QueueName, by: string): Promise<Lent | NotLent> {
+    const keeper = this.#keep(queue, null);
+    if (keeper instanceof CalledKeeper) return keeper.lend(by);
+    return { kind: 'not lent', why: 'another way', text: `${queue} is not collected so` };
   }
 
   /** The site does something that only its operator can mend: no mail is given to it but by probes. */
@@ -163,24 +186,24 @@ export class Keepers implements KeepersView {
     return handover && policy ? { handover, policy } : null;
   }
 
-  #keep(queue: QueueName, probeIn: number | null): Keeper | null {
+  #keep(queue: QueueName, probeIn: number | null): QueueKeeper | null {
     const there = this.#keepers.get(queue);
     if (there || this.#over) return there ?? null;
     const way = this.#way(queue);
     if (!way) return null;
-    const keeper: Keeper = new Keeper(this.#ctx, {
-      queue,
-      ...way,
-      probeIn,
-      // Foreign domains are many and seldom met twice.
-      idle: () => queue.startsWith('>') && this.#drop(keeper),
-    });
+    // Foreign domains are many and seldom met twice.
+    const idle = (): void => void (queue.startsWith('>') && this.#drop(keeper));
+    const options = { queue, ...way, probeIn, idle };
+    const pushed = way.policy.way === 'push';
+    const keeper: QueueKeeper = pushed
+      ? new Keeper(this.#ctx, options)
+      : new CalledKeeper(this.#ctx, options);
     this.#keepers.set(queue, keeper);
     keeper.start();
     return keeper;
   }
 
-  #drop(keeper: Keeper): void {
+  #drop(keeper: QueueKeeper): void {
     if (this.#keepers.get(keeper.queue) !== keeper) return;
     this.#keepers.delete(keeper.queue);
     this.#leaving.set(

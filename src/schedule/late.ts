@@ -17,6 +17,8 @@ export interface LateLook {
   readonly lease: Lease;
   readonly policy: QueuePolicy;
   readonly tried: Instant;
+  /** Mails whose time was over then may expire. */
+  readonly over?: Instant;
   readonly why: string;
   /** False as soon as the site lives. */
   still(): boolean;
@@ -47,9 +49,9 @@ export class Late {
   }
 
   async #look(at: LateLook): Promise<void> {
-    const { lease, policy, tried, why } = at;
+    const { lease, policy, tried, over = tried, why } = at;
     if (this.#patience.over) {
-      const query = { arrivedBefore: tried - policy.hold };
+      const query = { arrivedBefore: over - policy.hold };
       await each(at, query, (e) => this.#outcomes.expire(e, lease, why));
     }
     // The highest age first, so that each gets one notice however many ages it has passed.

@@ -5,13 +5,13 @@
  */
 import type { Log } from '../base/log.ts';
 import type { Answered, Broken } from '../handover/port.ts';
-import { describe } from '../mail/reply.ts';
+import { describe, reply } from '../mail/reply.ts';
 import type { Told } from '../notify/notices.ts';
 import type { Entry, Lease, QueueName, Settlement } from '../spool/port.ts';
 import { Conclude } from './conclude.ts';
 import type { KeeperContext } from './context.ts';
 import { Greylist } from './greylist.ts';
-import { type Answer, answerOf, judge, putOffSince, type Ruling } from './judge.ts';
+import { type Answer, answerOf, judge, pendingOf, putOffSince, type Ruling } from './judge.ts';
 import type { QueuePolicy } from './policy.ts';
 import type { Flight } from './run.ts';
 import { Settler } from './settler.ts';
@@ -19,6 +19,8 @@ import { Wary } from './wary.ts';
 
 /** So many mails put off in a row on a later try: it is the site (§5). */
 const IN_A_ROW = 20;
+/** RFC 3463 §3.4, X.3.4: message too big for system. */
+const TOO_LARGE = '4.3.4';
 
 export interface Met {
   readonly answer: Answer;
@@ -107,6 +109,32 @@ export class Outcomes {
   /** It has reached `warned` ages at which its sender may be told. Resolves once durable. */
   async warn(entry: Entry, lease: Lease, why: string, warned: number): Promise<void> {
     await this.#settle(entry, lease, await this.#conclude.late(entry, lease, this.#policy(), why, warned));
+  }
+
+  /**
+   * It is larger than the site wants it: it is held, and a note goes to its recipients, in one durable write.
+   * The outcome is the mark by which it is known when an operator has released it.
+   */
+  tooLarge(entry: Entry, lease: Lease, largest: number): void {
+    const now = this.#ctx.clock.now();
+    const pending = pendingOf(entry);
+    const said = reply(452, TOO_LARGE, `larger than ${largest} octets: the site was told of it`);
+    const reason = `${said.text[0]}; "restante queue release ${entry.id}" hands it over`;
+    void this.#settle(entry, lease, {
+      id: entry.id,
+      outcomes: pending.map((recipient) => ({
+        recipient,
+        outcome: { kind: 'deferred', reply: said, host: '', since: now },
+      })),
+      nextTry: now,
+      hold: { kind: 'operator', reason },
+      notice: this.#ctx.notices.tooLarge(entry, pending, largest),
+    });
+  }
+
+  /** Was it too large, and did an operator let it go? */
+  isLetGo(entry: Entry): boolean {
+    return entry.recipients.some(({ last }) => last?.host === '' && last.reply.enhanced === TOO_LARGE);
   }
 
   /** What the answer says of the site. True: it shows for the first time how long it greylists. */

@@ -22,6 +22,11 @@ describe('state', () => {
     'draining>down',
     'draining>held',
     'held>draining',
+    'waiting>calling',
+    'waiting>held',
+    'calling>waiting',
+    'calling>held',
+    'held>waiting',
   ]);
 
   for (const from of STATES) {

@@ -60,6 +60,8 @@ const MOST_REFUSED = 6;
 
 export class Run {
   readonly line: Line;
+  /** The caller's own connection: there is no other, so it is used to the end. */
+  readonly only: boolean;
   readonly #turn: Turn;
   readonly #clock: Clock;
   readonly #events: RunEvents;
@@ -73,8 +75,9 @@ export class Run {
   #over = false;
 
   /** `answered`: what the line has answered before, as a probe. */
-  constructor(line: Line, turn: Turn, clock: Clock, events: RunEvents, answered = 0) {
+  constructor(line: Line, turn: Turn, clock: Clock, events: RunEvents, answered = 0, only = false) {
     this.line = line;
+    this.only = only;
     this.#answered = answered;
     this.#turn = turn;
     this.#clock = clock;

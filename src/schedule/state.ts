@@ -8,19 +8,30 @@
  *
  *   up ──▶ down ──▶ draining ──▶ up      any ──▶ held ──▶ draining
  *          ◀── draining;  up ──▶ draining when an operator flushes
+ *
+ * A site that is not pushed to has two others, and never the first three:
+ *
+ *   waiting   for its call: nothing is handed over, nothing is probed
+ *   calling   from a call to the end of the queue, or to the first trouble
+ *
+ *   waiting ──▶ calling ──▶ waiting      both ──▶ held ──▶ waiting
+ *
+ * Which of the two a queue lives by is its way to collect; another way is another keeper.
  */
 import type { Clock, Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { KeeperState } from './view.ts';
 
-export const STATES: readonly KeeperState[] = ['up', 'down', 'draining', 'held'];
+export const STATES: readonly KeeperState[] = ['up', 'down', 'draining', 'waiting', 'calling', 'held'];
 
 const NEXT: Readonly<Record<KeeperState, readonly KeeperState[]>> = {
   up: ['down', 'draining', 'held'],
   down: ['draining', 'held'],
   draining: ['up', 'down', 'held'],
   // Not straight to `up`: who released it does not know what became of the site meanwhile.
-  held: ['draining'],
+  held: ['draining', 'waiting'],
+  waiting: ['calling', 'held'],
+  calling: ['waiting', 'held'],
 };
 
 export const mayMove = (from: KeeperState, to: KeeperState): boolean => NEXT[from].includes(to);

@@ -1,5 +1,6 @@
 /**
- * A keeper's lease: taken, taken again when it was lost or somebody else had it.
+ * A keeper's lease: taken, taken again when it was lost or somebody else had it; given up for a time when the
+ * keeper lends its queue.
  */
 import { SECOND } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -17,6 +18,8 @@ export class Tenure {
   #asking = false;
   #at = 0;
   #over = false;
+  /** Given up until `resume`. */
+  #paused = false;
 
   /** `changed`: with the new lease, or with null when it was lost. */
   constructor(ctx: KeeperContext, queue: QueueName, log: Log, changed: (lease: Lease | null) => void) {
@@ -32,12 +35,25 @@ export class Tenure {
 
   /** When it is to be asked for again, by the monotonic clock; null: not now. */
   get at(): number | null {
-    return this.#lease || this.#asking ? null : this.#at;
+    return this.#lease || this.#asking || this.#paused ? null : this.#at;
   }
 
   /** Asks for it if it is time. */
   turn(): void {
     if (this.at !== null && !this.#over && this.#ctx.clock.monotonic() >= this.#at) void this.#ask();
+  }
+
+  /** Gives the lease up, and asks for none before `resume`. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    const lease = this.#lease;
+    this.#lease = null;
+    await lease?.release();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#at = 0;
   }
 
   async release(): Promise<void> {
@@ -51,7 +67,7 @@ export class Tenure {
     try {
       const lease = await this.#ctx.spool.lease(this.#queue, this.#ctx.holder);
       if (lease.kind === 'busy') this.#log.info('another holder has the queue', { holder: lease.holder });
-      else if (this.#over) await lease.release();
+      else if (this.#over || this.#paused) await lease.release();
       else this.#got(lease);
     } catch (error) {
       this.#log.error('queue could not be leased', { why: String(error) });

@@ -6,7 +6,7 @@ import type { Instant } from '../base/clock.ts';
 import type { QueueName } from '../spool/port.ts';
 
 /** DESIGN.md §5. `wary` is a mark beside the state, not a state. */
-export type KeeperState = 'up' | 'down' | 'draining' | 'held';
+export type KeeperState = 'up' | 'down' | 'draining' | 'waiting' | 'calling' | 'held';
 
 export interface KeeperView {
   readonly queue: QueueName;
@@ -29,7 +29,46 @@ export interface KeeperView {
   readonly host: string | null;
   /** Refusals are held back and offered again. */
   readonly wary: boolean;
+  /** Absent for a queue that is pushed. */
+  readonly calls?: CallsView;
 }
+
+export interface CallsView {
+  /** The last ones, the latest first. */
+  readonly last: readonly CallSummary[];
+  /** When the oldest mail fails if no call comes; null if there is none. */
+  readonly keptUntil: Instant | null;
+}
+
+/** What came of one call. */
+export interface CallSummary {
+  /** Who called, and how, for people. */
+  readonly by: string;
+  readonly begun: Instant;
+  readonly ended: Instant;
+  /** Mails that were taken, to all of their recipients or some. */
+  readonly mails: number;
+  /** Their content. */
+  readonly octets: number;
+  /** Mails that were put off, and mails that were refused. */
+  readonly deferred: number;
+  readonly refused: number;
+  /** Mails that still lie here, held ones apart. */
+  readonly left: number;
+  /** What ended it before the end of the queue. */
+  readonly why: string | null;
+}
+
+/** What a call meets. */
+export type CallAnswer =
+  /** `under way`: of an earlier call, which goes on to the end of the queue. */
+  | { readonly kind: 'begun' | 'under way'; readonly queued: number }
+  | { readonly kind: 'empty' }
+  /** It is pushed: the call was taken for a sign of life. */
+  | { readonly kind: 'alive'; readonly queued: number }
+  | { readonly kind: 'held' }
+  /** Another way of its own is how this site gets its mail. */
+  | { readonly kind: 'another way' };
 
 /** `Keepers` satisfies this; it is all that `operate/` needs of it. */
 export interface KeepersView {

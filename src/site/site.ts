@@ -12,7 +12,9 @@ export interface HostPort {
 /** How the site's mail exchanger is found. */
 export type PrimarySource =
   | { readonly kind: 'mx' }
-  | { readonly kind: 'hosts'; readonly hosts: readonly HostPort[] };
+  | { readonly kind: 'hosts'; readonly hosts: readonly HostPort[] }
+  /** At the address that it last called from, once it proved who it is. */
+  | { readonly kind: 'caller'; readonly port: number };
 
 /** What we ask of the TLS of a primary. `may`: any certificate, and cleartext if the handshake fails. */
 export type TlsPolicy =
@@ -31,7 +33,11 @@ export type Expectation =
  * How the site gets its mail. `push`: as soon as its primary lives. The others call for it: `etrn` starts
  * a push, `odmr` turns its own connection round, `mailbox` is fetched by POP3; `batch` is given to a command.
  */
-export type Collect = { readonly kind: 'push' } | Mailbox;
+export type Collect =
+  | { readonly kind: 'push' }
+  | { readonly kind: 'etrn' }
+  | { readonly kind: 'odmr' }
+  | Mailbox;
 
 /** How a site's queue looks as a mailbox. */
 export interface Mailbox {
@@ -41,6 +47,12 @@ export interface Mailbox {
   /** The field in which the recipients stand. */
   readonly field: 'X-Envelope-To' | 'Delivered-To' | 'X-Original-To';
 }
+
+/** Who may call for a site by ETRN: anybody, those who authenticate as it, or these networks. */
+export type Callers = 'any' | 'auth' | readonly string[];
+
+/** In which order mail is handed over. */
+export type Order = 'arrival' | 'size' | 'sender';
 
 /** Which recipients the site has. */
 export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };
@@ -69,6 +81,14 @@ export interface Site extends Claim {
   readonly connections: number;
   /** Longest interval between probes while the site is down, in milliseconds. */
   readonly probe: number;
+  /** Present: ETRN is taken for it. */
+  readonly etrn?: { readonly callers: Callers };
+  /** SHA-256 of the token of its HTTPS call, lower-case hex. */
+  readonly token?: string;
+  /** Absent: by arrival. */
+  readonly order?: Order;
+  /** Octets; a larger mail is not handed over when the site calls. */
+  readonly largest?: number;
 }
 
 /** The login names that may act for a site. */

@@ -11,6 +11,7 @@ import type { Instant } from '../base/clock.ts';
 import type { Soon } from '../base/soon.ts';
 import type { Envelope, Extent, Origin } from '../mail/envelope.ts';
 import type { Outcome } from '../mail/outcome.ts';
+import type { Order } from '../site/site.ts';
 
 /** A site's name, `>domain` for a foreign domain, or OPERATOR_QUEUE. */
 export type QueueName = string;
@@ -173,8 +174,10 @@ export interface Lease {
   /**
    * Up to `limit` entries that may be tried at `now`, in order of arrival: not held, nextTry ≤ now, and
    * not handed out by this lease already (an entry handed out comes back by `settle` or `giveBack`).
+   * `order`: instead the smallest first, or sender by sender; among those that were ready when this order was
+   * made, which costs in proportion to the queue and is done again when they are used up.
    */
-  ready(now: Instant, limit: number): Promise<readonly Entry[]>;
+  ready(now: Instant, limit: number, order?: Order): Promise<readonly Entry[]>;
   /** Entries that were handed out and not tried. */
   giveBack(ids: readonly EntryId[]): void;
   /** Sets nextTry of every deferred entry to `now`. Not durable: only a hint for this run. */

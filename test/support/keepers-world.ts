@@ -12,7 +12,15 @@ import { FakeSite } from './fake-handover.ts';
 import { MemorySpool } from './memory-spool.ts';
 import { SimClock } from './sim-clock.ts';
 
-export const POLICY: QueuePolicy = { hold: 30 * DAY, warn: [], connections: 8, probe: MINUTE, wary: true };
+export const POLICY: QueuePolicy = {
+  way: 'push',
+  hold: 30 * DAY,
+  warn: [],
+  connections: 8,
+  probe: MINUTE,
+  wary: true,
+  order: 'arrival',
+};
 
 /** The same each time. */
 export function seeded(seed = 1): () => number {

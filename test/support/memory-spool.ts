@@ -4,6 +4,7 @@
  */
 import type { Clock, Instant } from '../../src/base/clock.ts';
 import { type Envelope, extentOf } from '../../src/mail/envelope.ts';
+import type { Order } from '../../src/site/site.ts';
 import type {
   Busy,
   Content,
@@ -239,9 +240,9 @@ class MemoryLease implements Lease {
     this.#lost.abort();
   }
 
-  async ready(now: Instant, limit: number): Promise<readonly Entry[]> {
+  async ready(now: Instant, limit: number, order: Order = 'arrival'): Promise<readonly Entry[]> {
     if (this.#spool.slow) await new Promise((resolve) => setImmediate(resolve));
-    return this.#take((e) => e.nextTry <= now, limit);
+    return this.#take((e) => e.nextTry <= now, limit, order);
   }
 
   giveBack(ids: readonly EntryId[]): void {
@@ -299,10 +300,13 @@ class MemoryLease implements Lease {
     this.lose();
   }
 
-  #take(which: (e: Stored) => boolean, limit: number): Entry[] {
+  #take(which: (e: Stored) => boolean, limit: number, order: Order = 'arrival'): Entry[] {
     if (this.lost.aborted) return [];
     const taken: Entry[] = [];
-    for (const e of this.#spool.entries.values()) {
+    const all = [...this.#spool.entries.values()];
+    if (order === 'size') all.sort((a, b) => a.size - b.size);
+    if (order === 'sender') all.sort((a, b) => (a.envelope.sender < b.envelope.sender ? -1 : 1));
+    for (const e of all) {
       if (taken.length >= limit) break;
       if (e.queue !== this.queue || e.out || e.hold || !which(e)) continue;
       e.out = true;

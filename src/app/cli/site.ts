@@ -1,7 +1,7 @@
 /** `restante site list|show|flush|hold|release`. */
-import type { SiteRow, SiteView } from '../../operate/api/contract.ts';
+import type { CallRow, SiteRow, SiteView } from '../../operate/api/contract.ts';
 import { type Common, type Context, clientOf } from './context.ts';
-import { age, count, octets, pairs, perSecond, printJson, span, state } from './format.ts';
+import { age, count, octets, pairs, perSecond, plain, printJson, span, state } from './format.ts';
 import { note, showQueues } from './status.ts';
 import { type Exit, Stop, userName } from './terminal.ts';
 import { endOf, type Until } from './until.ts';
@@ -44,6 +44,7 @@ export async function siteShow(context: Context, options: Common, name: string):
   ];
   if (site.domains) {
     rows.push(['domains', site.domains.join(', ')]);
+    if (site.collect !== 'push') rows.push(['collects', `by ${site.collect}`]);
     rows.push([
       'primary',
       `${site.primary?.join(', ')} (TLS: ${site.tls}), at most ${count(site.maxConnections ?? 0, 'connection')}`,
@@ -52,8 +53,24 @@ export async function siteShow(context: Context, options: Common, name: string):
     rows.push(['hold', span(site.hold ?? 0)]);
     rows.push(['warn', site.warn?.map(span).join(', ') || 'never']);
   }
+  if (site.keptUntil) rows.push(['kept until', `${site.keptUntil}, if no call takes the oldest`]);
+  for (const [i, call] of (site.calls ?? []).entries())
+    rows.push([i === 0 ? 'last calls' : '', callText(call)]);
   pairs(terminal, rows);
   return 0;
+}
+
+function callText(call: CallRow): string {
+  const ms = Date.parse(call.ended) - Date.parse(call.begun);
+  const parts = [
+    `${call.begun} ${plain(call.by)}: ${count(call.mails, 'mail')}, ${octets(call.octets)} in ${span(ms)}`,
+  ];
+  if (ms > 0 && call.octets > 0) parts.push(`${octets((call.octets * 1000) / ms)}/s`);
+  if (call.deferred > 0) parts.push(`${call.deferred} deferred`);
+  if (call.refused > 0) parts.push(`${call.refused} refused`);
+  parts.push(`${call.left} left`);
+  if (call.why !== null) parts.push(plain(call.why));
+  return parts.join('; ');
 }
 
 export interface FlushOptions extends Common {

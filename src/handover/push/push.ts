@@ -33,6 +33,9 @@ export function pushHandover({ site, primaries, ...means }: PushOptions): Handov
       const reached = await primaries.connect(site, signal);
       return reached.kind === 'trouble' ? reached : lineOf(reached, { ...means, caution, log });
     },
+    callOver() {
+      primaries.forget(site.name);
+    },
   };
 }
 

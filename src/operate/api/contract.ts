@@ -25,7 +25,7 @@ const octets = z.number().nonnegative();
 
 export const Failure = z.object({ error: z.string() });
 
-export const QueueState = z.enum(['up', 'down', 'draining', 'held', 'idle']);
+export const QueueState = z.enum(['up', 'down', 'draining', 'waiting', 'calling', 'held', 'idle']);
 
 /** What is known of a queue: how much lies in it, and how its keeper fares. */
 const queueFields = {
@@ -57,10 +57,29 @@ const queueFields = {
 export const QueueRow = z.object({ queue: z.string(), ...queueFields });
 export const SiteRow = z.object({ site: z.string(), ...queueFields });
 
+/** What came of one call for mail. */
+export const CallRow = z.object({
+  by: z.string(),
+  begun: time,
+  ended: time,
+  mails: z.number(),
+  octets,
+  deferred: z.number(),
+  refused: z.number(),
+  left: z.number(),
+  /** What ended it before the end of the queue. */
+  why: z.string().nullable(),
+});
+
 export const SiteView = z.object({
   ...SiteRow.shape,
+  /** Of a site that calls for its mail: the last calls, the latest first. */
+  calls: z.array(CallRow).optional(),
+  /** When its oldest mail fails if no call comes. */
+  keptUntil: time.nullable().optional(),
   /** The rest is the configuration of a site; absent for foreign queues and the operator's. */
   domains: z.array(z.string()).optional(),
+  collect: z.string().optional(),
   primary: z.array(z.string()).optional(),
   tls: z.string().optional(),
   recipients: z.string().optional(),
@@ -172,6 +191,7 @@ export const Reload = z.object({ moved: z.number(), held: z.number() });
 export type Status = z.infer<typeof Status>;
 export type SiteRow = z.infer<typeof SiteRow>;
 export type SiteView = z.infer<typeof SiteView>;
+export type CallRow = z.infer<typeof CallRow>;
 export type QueueRow = z.infer<typeof QueueRow>;
 export type EntryRow = z.infer<typeof EntryRow>;
 export type EntryView = z.infer<typeof EntryView>;

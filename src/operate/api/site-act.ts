@@ -21,7 +21,10 @@ export const siteFlush: Endpoint = {
       running.log.info('queue flushed', { queue });
       return done;
     }
-    const held = running.keepers.view(queue)?.state === 'held';
+    const state = running.keepers.view(queue)?.state;
+    const held = state === 'held';
+    if (state === 'waiting' || state === 'calling')
+      return failed(409, `${queue} gets its mail when it calls`);
     if (!held && running.spool.summary(queue).count === 0) return done; // nothing lies there, so nobody looks after it
     return failed(
       409,

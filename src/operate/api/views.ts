@@ -1,7 +1,8 @@
 /** From the server's own values to those of the contract. */
 import type { Instant } from '../../base/clock.ts';
 import { describe } from '../../mail/reply.ts';
-import type { HostPort, Site } from '../../site/site.ts';
+import type { KeeperView } from '../../schedule/view.ts';
+import type { HostPort, PrimarySource, Site } from '../../site/site.ts';
 import type { Entry, Hold, QueueName } from '../../spool/port.ts';
 import type { Running } from '../port.ts';
 import type { EntryRow, EntryState, QueueRow, SiteRow, SiteView } from './contract.ts';
@@ -39,19 +40,37 @@ export function siteRow(running: Running, site: QueueName): SiteRow {
 
 const hostPort = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
+function primaryOf(primary: PrimarySource): string[] {
+  switch (primary.kind) {
+    case 'mx':
+      return ['mx'];
+    case 'hosts':
+      return primary.hosts.map(hostPort);
+    case 'caller':
+      return [`caller:${primary.port}`];
+  }
+}
+
 export function siteView(running: Running, queue: QueueName, site: Site | undefined): SiteView {
-  const row = siteRow(running, queue);
+  const row = { ...siteRow(running, queue), ...callsOf(running.keepers.view(queue)) };
   if (!site) return row;
   return {
     ...row,
     domains: [...site.domains],
-    primary: site.primary.kind === 'mx' ? ['mx'] : site.primary.hosts.map(hostPort),
+    collect: site.collect.kind,
+    primary: primaryOf(site.primary),
     tls: site.tls.kind,
     recipients: site.recipients.kind === 'any' ? 'any' : site.recipients.path,
     hold: site.hold,
     warn: [...site.warn],
     maxConnections: site.connections,
   };
+}
+
+function callsOf(view: KeeperView | null): Pick<SiteView, 'calls' | 'keptUntil'> {
+  if (!view?.calls) return {};
+  const calls = view.calls.last.map((call) => ({ ...call, begun: iso(call.begun), ended: iso(call.ended) }));
+  return { calls, keptUntil: isoOrNull(view.calls.keptUntil) };
 }
 
 /** Is there such a queue: of a site, of a keeper, or with entries in it? */
