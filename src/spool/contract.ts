@@ -122,6 +122,44 @@ const HANDING_OUT: Record<string, Claim> = {
     assert.deepEqual(await take(9), []);
     assert.equal(lease.nextReady(), null);
   },
+  'the smallest first, or sender by sender, when that is asked for': async ({ spool, clock }) => {
+    const ids: EntryId[] = [];
+    for (const [sender, octets] of [
+      ['b@x', 300],
+      ['a@x', 200],
+      ['b@x', 100],
+      ['a@x', 200],
+    ] as const) {
+      const plain = entryFor('acme');
+      const entry = { ...plain, envelope: { ...plain.envelope, sender } };
+      ids.push(...(await put(spool, [entry], Buffer.alloc(octets, 'x'))));
+      await clock.advance(10);
+    }
+    for (const [order, expected] of [
+      ['arrival', [0, 1, 2, 3]],
+      ['size', [2, 1, 3, 0]],
+      ['sender', [1, 3, 0, 2]],
+    ] as const) {
+      const lease = await leaseOf(spool, 'acme');
+      const got: EntryId[] = [];
+      for (let i = 0; i < 4; i++) {
+        for (const { id } of await lease.ready(clock.now(), 1, order)) got.push(id);
+      }
+      assert.deepEqual(
+        got,
+        expected.map((i) => ids[i]),
+        order,
+      );
+      assert.deepEqual(await lease.ready(clock.now(), 1, order), []);
+      // What comes back, and what is new, has its turn.
+      lease.giveBack([ids[0] ?? '']);
+      assert.deepEqual(
+        (await lease.ready(clock.now(), 9, order)).map((e) => e.id),
+        [ids[0]],
+      );
+      await lease.release();
+    }
+  },
   'one that was put off is not handed out before its time': async (world) => {
     const id = await putOne(world.spool, 'acme');
     const due = world.clock.now() + 5 * MINUTE;

@@ -3,6 +3,7 @@
  * hands entries out and settles them.
  */
 import type { Instant } from '../../base/clock.ts';
+import type { Order } from '../../site/site.ts';
 import type {
   Busy,
   Content,
@@ -19,6 +20,7 @@ import { entryText, type Key, parseEntryId } from './ids.ts';
 import type { Queue } from './memory-index.ts';
 import { readAhead } from './read-ahead.ts';
 import { changeTo, settled } from './settle.ts';
+import { Sorted } from './sorted.ts';
 import type { Birth, Change, LogStore } from './store.ts';
 import { FLAG, type Row } from './table.ts';
 import { type Loaded, load, open } from './view.ts';
@@ -115,6 +117,8 @@ class LogLease implements Lease {
   readonly #store: LogStore;
   readonly #queue: Queue;
   readonly #lost = new AbortController();
+  /** Once another order than that of arrival was asked for. */
+  #sorted: Sorted | null = null;
 
   constructor(all: Leases, queue: Queue, epoch: number) {
     this.#all = all;
@@ -128,9 +132,20 @@ class LogLease implements Lease {
     return this.#lost.signal;
   }
 
-  ready(now: Instant, limit: number): Promise<readonly Entry[]> {
+  async ready(now: Instant, limit: number, order: Order = 'arrival'): Promise<readonly Entry[]> {
+    if (order === 'arrival') return this.#handOutReady(now, limit, () => this.#queue.order.firstReady(now));
+    if (this.#sorted?.by !== order) this.#sorted = new Sorted(this.#store, this.#queue, order);
+    const sorted = this.#sorted;
+    const next = () => sorted.next(now);
+    const entries = await this.#handOutReady(now, limit, next);
+    if (entries.length > 0 || this.lost.aborted) return entries;
+    await sorted.fill(now);
+    return this.#handOutReady(now, limit, next);
+  }
+
+  #handOutReady(now: Instant, limit: number, next: () => Row): Promise<readonly Entry[]> {
     return this.#handOut(limit, () => {
-      const row = this.#queue.order.firstReady(now);
+      const row = next();
       if (row >= 0) this.#store.index.liftHold(row, now);
       return row;
     });

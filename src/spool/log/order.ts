@@ -108,6 +108,26 @@ export class QueueOrder {
     }
   }
 
+  isReady(row: Row, now: number): boolean {
+    this.bringUpToDate(row);
+    return this.#keys.next(row) <= now;
+  }
+
+  /** Up to `limit` that may be tried at `now`, in order of arrival. */
+  allReady(now: number, limit: number): Row[] {
+    const rows: Row[] = [];
+    for (let c = 0; c < this.#chunks.length && rows.length < limit; c++) {
+      if (this.#next.value(c) > now) continue;
+      this.#carry(c);
+      const chunk = this.#chunks[c];
+      for (let i = 0; chunk && i < chunk.length && rows.length < limit; i++) {
+        const row = chunk.rows[i] ?? -1;
+        if (this.#keys.next(row) <= now) rows.push(row);
+      }
+    }
+    return rows;
+  }
+
   /** The earliest time at which one may be tried; Infinity for none. */
   earliest(): number {
     for (;;) {
