@@ -10,6 +10,7 @@
 import type { Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Answered, Handover, Line, Trouble } from '../handover/port.ts';
+import type { CallAnswer } from '../site/call.ts';
 import type { Entry, Lease, QueueName } from '../spool/port.ts';
 import { Alarm } from './alarm.ts';
 import { Aside } from './aside.ts';
@@ -27,7 +28,7 @@ import { QueueState } from './state.ts';
 import { Tenure } from './tenure.ts';
 import type { Turn } from './turns.ts';
 import { Uncalled } from './uncalled.ts';
-import type { CallAnswer, KeeperView } from './view.ts';
+import type { KeeperView } from './view.ts';
 import { Window } from './window.ts';
 
 /** Mails below this go in any case: a note about one is as large. */

@@ -7,6 +7,7 @@ import type { Keyed } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
 import type { Notices } from '../notify/notices.ts';
+import type { CallAnswer } from '../site/call.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
 import { CalledKeeper, type Turned } from './called.ts';
 import type { HeldQueue, KeeperContext } from './context.ts';
@@ -18,7 +19,7 @@ import type { QueuePolicy } from './policy.ts';
 import type { QueueKeeper } from './queue-keeper.ts';
 import { sweep } from './sweep.ts';
 import { Turns } from './turns.ts';
-import type { CallAnswer, CallSummary, KeepersView, KeeperView } from './view.ts';
+import type { CallSummary, KeepersView, KeeperView } from './view.ts';
 
 export interface KeepersOptions {
   readonly spool: Spool;

@@ -59,17 +59,6 @@ export interface CallSummary {
   readonly why: string | null;
 }
 
-/** What a call meets. */
-export type CallAnswer =
-  /** `under way`: of an earlier call, which goes on to the end of the queue. */
-  | { readonly kind: 'begun' | 'under way'; readonly queued: number }
-  | { readonly kind: 'empty' }
-  /** It is pushed: the call was taken for a sign of life. */
-  | { readonly kind: 'alive'; readonly queued: number }
-  | { readonly kind: 'held' }
-  /** Another way of its own is how this site gets its mail. */
-  | { readonly kind: 'another way' };
-
 /** `Keepers` satisfies this; it is all that `operate/` needs of it. */
 export interface KeepersView {
   /** Null for a queue that nothing is known of or that has no keeper (OPERATOR_QUEUE). */

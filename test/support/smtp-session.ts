@@ -3,6 +3,7 @@
  * `reject@`, `defer@` in MAIL or RCPT, `nodata@` (content refused), `full@` (452 at the end of data),
  * `broken@` (a fault). It keeps what it was asked, in order.
  */
+import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Reply, reply } from '../../src/mail/reply.ts';
 import type {
@@ -11,6 +12,7 @@ import type {
   Manner,
   RcptCommand,
   Session,
+  Turn,
 } from '../../src/protocol/smtp/session.ts';
 
 export interface KeptMail {
@@ -84,6 +86,37 @@ export class TestSession implements Session {
         this.aborts++;
       },
     };
+  }
+
+  async etrn(argument: string, manner: Manner): Promise<Reply> {
+    this.calls.push(`etrn ${argument} by ${manner.authenticated?.login ?? 'a stranger'}`);
+    return reply(250, '2.0.0', 'Called');
+  }
+
+  /** What is turned round answers each line with itself, until it says BYE. */
+  async atrn(domains: readonly string[]): Promise<Reply | Turn> {
+    this.calls.push(`atrn ${domains.join(' ')}`);
+    if (domains.includes('refused.example')) return reply(450, '4.7.1', 'Not yours');
+    const take = (stream: Duplex | null) =>
+      new Promise<void>((resolve) => {
+        if (!stream) return resolve();
+        let text = '';
+        stream.on('data', (chunk: Buffer) => {
+          text += chunk.toString('latin1');
+          for (let end = text.indexOf('\r\n'); end >= 0; end = text.indexOf('\r\n')) {
+            const line = text.slice(0, end);
+            text = text.slice(end + 2);
+            this.calls.push(`turned ${line}`);
+            stream.write(`you said ${line}\r\n`);
+            if (line !== 'BYE') continue;
+            stream.end();
+            resolve();
+          }
+        });
+        stream.on('close', () => resolve());
+        stream.resume();
+      });
+    return { reply: reply(250, '2.0.0', 'Turned'), take };
   }
 
   reset(): void {

@@ -5,6 +5,7 @@
  * a connection.
  */
 
+import type { Duplex } from 'node:stream';
 import type { Soon } from '../../base/soon.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Reply } from '../../mail/reply.ts';
@@ -49,6 +50,17 @@ export interface ContentSink {
   abort(): void;
 }
 
+/** The roles turn: the peer is the server from now on. */
+export interface Turn {
+  /** 250, and the last thing that the engine says. */
+  readonly reply: Reply;
+  /**
+   * Gets the connection when that was said, with what was left in the engine's input put back; null if it broke
+   * before. Resolves when it is used no more. Never rejects.
+   */
+  take(stream: Duplex | null): Promise<void>;
+}
+
 export interface Session {
   /** Null: greet. A 4yz or 5yz reply is said instead and the connection closed. */
   connect(): Soon<Reply | null>;
@@ -58,6 +70,10 @@ export interface Session {
   rcpt(command: RcptCommand): Soon<Reply>;
   /** DATA, or the first BDAT, after at least one accepted recipient. */
   content(): Soon<ContentSink | Reply>;
+  /** ETRN with its argument, which is a word (RFC 1985). Absent: not here. */
+  etrn?(argument: string, manner: Manner): Promise<Reply>;
+  /** ATRN, authenticated, with its domains; none: all of the login's (RFC 2645). Absent: not here. */
+  atrn?(domains: readonly string[], manner: Manner): Promise<Reply | Turn>;
   /** The transaction ended otherwise than by `ContentSink.end`: RSET, EHLO, STARTTLS, content that the engine refused. */
   reset(): void;
   /** The connection is gone. Called once, always. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { reply } from '../../../src/mail/reply.ts';
+import { ODMR } from '../../../src/protocol/smtp/server/verbs/index.ts';
 import { fakeAuthenticator } from '../../support/fake-authenticator.ts';
 import {
   LoopbackEngine,
@@ -29,6 +30,8 @@ function overrides({ options }: Transcript): Overrides {
   return {
     session,
     ...(options.has('notls') ? {} : { tls }),
+    ...(options.has('etrn') ? { etrn: true } : {}),
+    ...(options.has('odmr') ? { service: ODMR } : {}),
     ...(options.has('logins') ? { authenticator: fakeAuthenticator } : {}),
     ...(options.has('maxRecipients') ? { maxRecipients: Number(options.get('maxRecipients')) } : {}),
     ...(options.has('sizeLimit') ? { sizeLimit: Number(options.get('sizeLimit')) } : {}),

@@ -7,7 +7,8 @@
  *
  * RFC 5321 §3.1, §3.2, §4.1.1.1, §4.5.3.2; 3207; 4954, 4616 (PLAIN); 1870, 9422.
  */
-import { isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Clock, MINUTE, SECOND } from '../../../base/clock.ts';
 import { isPositive, type Reply } from '../../../mail/reply.ts';
@@ -67,7 +68,7 @@ export type ClientTls =
 
 export interface OpenOptions {
   /** Connected, and nothing read from it. */
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly clock: Clock;
   /** Our name in EHLO. */
   readonly hostname: string;

@@ -6,7 +6,7 @@
  * lost; one timer a connection. It never throws and never waits without a deadline.
  * A 421 ends the conversation wherever it comes (RFC 5321 §3.8, §4.2.3).
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../../base/clock.ts';
 import { describe, type Reply } from '../../../mail/reply.ts';
 import { ReplyParser } from './reply.ts';
@@ -35,7 +35,7 @@ interface Expectation {
 const HIGH_WATER = 256 * 1024;
 
 export class Wire {
-  #socket: Socket;
+  #socket: Duplex;
   readonly #clock: Clock;
   #parser = new ReplyParser();
   readonly #expected: Expectation[] = [];
@@ -47,7 +47,7 @@ export class Wire {
   #flushing = false;
   #lost: Lost | null = null;
 
-  constructor(socket: Socket, clock: Clock) {
+  constructor(socket: Duplex, clock: Clock) {
     this.#socket = socket;
     this.#clock = clock;
     this.#listen();
@@ -57,7 +57,7 @@ export class Wire {
     return this.#lost;
   }
 
-  get socket(): Socket {
+  get socket(): Duplex {
     return this.#socket;
   }
 
@@ -121,7 +121,7 @@ export class Wire {
   }
 
   /** Goes on over another socket (TLS over this one). What was not yet answered in clear is a fault of the peer. */
-  replace(socket: Socket): void {
+  replace(socket: Duplex): void {
     this.#unlisten();
     this.#parser = new ReplyParser();
     this.#socket = socket;

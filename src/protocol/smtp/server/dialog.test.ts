@@ -36,6 +36,9 @@ class TestWire implements Wire {
   async startTls(): Promise<TlsFacts | null> {
     return this.tls;
   }
+  async release(): Promise<null> {
+    return null;
+  }
   end(): void {
     this.state = 'ended';
   }

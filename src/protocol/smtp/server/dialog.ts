@@ -15,14 +15,14 @@ import type { Soon } from '../../../base/soon.ts';
 import { type Reply, reply } from '../../../mail/reply.ts';
 import type { Peer } from '../../engine.ts';
 import type { Channel } from '../../sasl.ts';
-import type { Manner, Session } from '../session.ts';
+import type { Manner, Session, Turn } from '../session.ts';
 import { Deadline } from './deadline.ts';
 import { parseCommandLine } from './grammar.ts';
 import { Input, LINE_LIMIT, type Line } from './input.ts';
 import { render, replies } from './replies.ts';
 import type { ServerOptions } from './server.ts';
 import type { Bdat } from './transfer.ts';
-import { FORBIDDEN, IDLE, verbs } from './verbs/index.ts';
+import { FORBIDDEN, IDLE, MAIL, type Service } from './verbs/index.ts';
 import type { Wire, WireEvents } from './wire.ts';
 
 /** RFC 5321 §4.5.3.2.7: for a whole command line, and for the peer to take our replies. */
@@ -38,6 +38,8 @@ const OUTPUT_LIMIT = 64 * 1024;
 /** Replies that gather before they are written. */
 const BATCH_LIMIT = 8 * 1024;
 
+const GREETINGS = { smtp: 'ESMTP Restante', odmr: 'ESMTP Restante, on-demand mail relay' };
+
 /** From an accepted MAIL to the end of its data. */
 export interface Transaction {
   readonly smtputf8: boolean;
@@ -49,6 +51,7 @@ export interface Transaction {
 
 export class Dialog implements WireEvents {
   readonly options: ServerOptions;
+  readonly service: Service;
   readonly session: Session;
   readonly input = new Input();
   readonly clock: Clock;
@@ -58,6 +61,8 @@ export class Dialog implements WireEvents {
   closing = false;
   /** STARTTLS was answered with 220. */
   upgrading = false;
+  /** ATRN was answered with 250: who gets the connection. */
+  turned: Turn['take'] | null = null;
 
   readonly #peer: Peer;
   readonly #wire: Wire;
@@ -74,6 +79,7 @@ export class Dialog implements WireEvents {
 
   constructor(options: ServerOptions, peer: Peer, wire: (events: WireEvents) => Wire) {
     this.options = options;
+    this.service = options.service ?? MAIL;
     this.clock = options.clock;
     this.#peer = peer;
     this.session = options.openSession(peer);
@@ -183,7 +189,7 @@ export class Dialog implements WireEvents {
 
   async #greet(): Promise<void> {
     const refusal = await this.session.connect();
-    this.say(refusal ?? reply(220, undefined, `${this.options.hostname} ESMTP Restante`));
+    this.say(refusal ?? reply(220, undefined, `${this.options.hostname} ${GREETINGS[this.service.name]}`));
     this.closing = refusal !== null;
   }
 
@@ -204,6 +210,7 @@ export class Dialog implements WireEvents {
     // RFC 5321 §3.8: 421 is the last word, also when it is the session's.
     if (this.closing || answer?.code === 421) return false;
     if (this.upgrading) return this.#upgrade();
+    if (this.turned) return this.#turn(this.turned);
     if (this.#errors >= ERROR_LIMIT) this.#closeWith(replies.tooManyErrors);
     else if (this.#idleCommands >= IDLE_LIMIT) this.#closeWith(replies.tooManyIdle);
     else if (this.#stopping && !this.transaction) this.#closeWith(replies.stopping);
@@ -250,7 +257,7 @@ export class Dialog implements WireEvents {
       this.closing = true;
       return replies.notSmtp;
     }
-    const verb = verbs.get(command.verb);
+    const verb = this.service.verbs.get(command.verb);
     if (!verb) return this.error(replies.unknown);
     if (IDLE.has(command.verb)) this.#idleCommands++;
     return verb(this, command.args);
@@ -265,6 +272,15 @@ export class Dialog implements WireEvents {
     // RFC 3207 §4.2: all that was learnt before is forgotten.
     this.manner = { helo: '', esmtp: false, tls };
     return true;
+  }
+
+  /** RFC 2645 §5.3: the connection is another's from here on; false, since this dialog is over with it. */
+  async #turn(take: Turn['take']): Promise<false> {
+    this.flush();
+    this.#deadline.close();
+    const stream = this.#ended ? null : await this.#wire.release(this.input.takeAll());
+    await take(stream);
+    return false;
   }
 
   #drained(): Promise<boolean> {

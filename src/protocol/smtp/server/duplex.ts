@@ -98,6 +98,24 @@ export class DuplexWire implements Wire {
     });
   }
 
+  async release(rest: Buffer): Promise<Duplex | null> {
+    const stream = this.#stream;
+    this.#closing = true;
+    stream.pause();
+    for (const [event, listener] of [
+      ['data', this.#onData],
+      ['drain', this.#onDrained],
+      ['end', this.#onEnded],
+      ['close', this.#onEnded],
+    ] as const) {
+      stream.removeListener(event, listener);
+    }
+    if (stream.writable) await new Promise<void>((sent) => stream.write('', () => sent()));
+    if (stream.destroyed || stream.readableEnded) return null;
+    if (rest.length > 0) stream.unshift(rest);
+    return stream;
+  }
+
   end(): void {
     if (this.#closing) return;
     this.#closing = true;

@@ -86,6 +86,13 @@ export class Input {
     return part;
   }
 
+  /** All that waits. */
+  takeAll(): Buffer {
+    const all = Buffer.concat([this.#chunk, ...this.#later]);
+    this.clear();
+    return all;
+  }
+
   /** Puts back what `take` gave too much. */
   untake(rest: Buffer): void {
     if (rest.length === 0) return;

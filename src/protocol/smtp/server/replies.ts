@@ -15,6 +15,12 @@ export const replies = {
     'EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT',
     'This host holds mail for other sites; for its operator: postmaster',
   ),
+  helpOdmr: reply(
+    214,
+    '2.0.0',
+    'EHLO HELO STARTTLS AUTH ATRN RSET NOOP HELP QUIT',
+    'Here sites call for their mail (RFC 2645); for its operator: postmaster',
+  ),
   vrfy: reply(252, '2.5.0', 'Cannot say; try RCPT'),
 
   unknown: reply(500, '5.5.2', 'Unknown command'),

@@ -13,6 +13,7 @@ import type { Session } from '../session.ts';
 import { Dialog } from './dialog.ts';
 import { DuplexWire, type TlsSource } from './duplex.ts';
 import { render, replies } from './replies.ts';
+import type { Service } from './verbs/index.ts';
 
 export interface ServerOptions {
   readonly hostname: string;
@@ -24,6 +25,10 @@ export interface ServerOptions {
   readonly maxRecipients: number;
   /** Absent: STARTTLS is not offered. */
   readonly tls?: TlsSource;
+  /** Which verbs, and what EHLO offers; absent: MAIL, for receiving mail. */
+  readonly service?: Service;
+  /** ETRN is offered. */
+  readonly etrn?: boolean;
   /** Absent: AUTH is not offered. */
   readonly authenticator?: Authenticator;
   readonly clock: Clock;

@@ -4,12 +4,15 @@ import type { Dialog } from '../dialog.ts';
 import { greeted } from './hello.ts';
 
 export async function ehlo(talk: Dialog, args: string): Promise<Reply | null> {
-  return (await greeted(talk, args, true)) ?? reply(250, undefined, talk.options.hostname, ...offers(talk));
+  const refusal = await greeted(talk, args, true);
+  if (refusal) return refusal;
+  const offers = [...talk.service.offers(talk), ...everywhere(talk)];
+  return reply(250, undefined, talk.options.hostname, ...offers);
 }
 
-function offers(talk: Dialog): string[] {
-  const { sizeLimit, maxRecipients, token, tls } = talk.options;
-  const list = [
+export function mailOffers(talk: Dialog): string[] {
+  const { sizeLimit, maxRecipients, etrn } = talk.options;
+  return [
     'PIPELINING', // RFC 2920
     `SIZE ${sizeLimit}`, // RFC 1870
     '8BITMIME', // RFC 6152
@@ -18,10 +21,19 @@ function offers(talk: Dialog): string[] {
     'DSN', // RFC 3461
     'CHUNKING', // RFC 3030
     `LIMITS RCPTMAX=${maxRecipients}`, // RFC 9422
+    ...(etrn ? ['ETRN'] : []), // RFC 1985
   ];
+}
+
+/** RFC 2645 §5.1. */
+export const odmrOffers = (): string[] => ['ENHANCEDSTATUSCODES', 'ATRN'];
+
+function everywhere(talk: Dialog): string[] {
+  const { tls, authenticator, token } = talk.options;
+  const list: string[] = [];
   // RFC 3207 §4.2: not offered once it is active.
   if (tls && !talk.manner.tls) list.push('STARTTLS');
-  const mechanisms = talk.options.authenticator?.mechanisms(talk.channel) ?? [];
+  const mechanisms = authenticator?.mechanisms(talk.channel) ?? [];
   // RFC 4954 §3.
   if (mechanisms.length > 0) list.push(`AUTH ${mechanisms.join(' ')}`);
   // By this our own client knows that it reached ourselves.
