@@ -80,12 +80,20 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
     warn: site.warn ?? (site.collect === 'push' ? USUAL_WARN.filter((age) => age < site.hold) : []),
     connections: site.connections,
     probe: site.probe,
+    ...optional({
+      etrn: site.etrn ?? (site.collect === 'etrn' ? { callers: 'any' as const } : undefined),
+      token: site.token,
+      order: site.order,
+      largest: site.largest,
+    }),
   };
 }
 
 function collectOf({ collect, mailbox }: WrittenSite): Collect {
   switch (collect) {
     case 'push':
+    case 'etrn':
+    case 'odmr':
       return { kind: collect };
     case 'mailbox':
       return { kind: collect, copies: mailbox?.copies ?? 'one', field: mailbox?.field ?? 'X-Envelope-To' };
@@ -94,8 +102,17 @@ function collectOf({ collect, mailbox }: WrittenSite): Collect {
   }
 }
 
-const primaryOf = (primary: WrittenSite['primary']): PrimarySource =>
-  primary === 'mx' ? { kind: 'mx' } : { kind: 'hosts', hosts: primary };
+/** `caller`, or `caller:PORT`: no host, but where the site called from. */
+function callerOf(primary: WrittenSite['primary']): HostPort | null {
+  const [one, ...more] = primary === 'mx' ? [] : primary;
+  return one?.host === 'caller' && more.length === 0 ? one : null;
+}
+
+function primaryOf(primary: WrittenSite['primary']): PrimarySource {
+  if (primary === 'mx') return { kind: 'mx' };
+  const caller = callerOf(primary);
+  return caller ? { kind: 'caller', port: caller.port } : { kind: 'hosts', hosts: primary };
+}
 
 const tlsOf = (tls: WrittenSite['tls']): TlsPolicy =>
   typeof tls === 'string' ? { kind: tls } : { kind: 'fingerprint', sha256: tls.fingerprint };
@@ -137,6 +154,7 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
   if (site.collect === 'mailbox' && all.listen.pop3.length + all.listen.pop3s.length === 0) {
     say('needs an address at listen.pop3 or listen.pop3s, where the mailbox can be fetched', 'collect');
   }
+  checkCalls(site, all, say);
   if (site.primary === 'mx') return;
   site.primary.forEach((host, i) => {
     if (isOurselves(host, all)) {
@@ -144,6 +162,36 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
       say(`${host.host}:${host.port} is this very server: its mail would go in circles`, 'primary', ...index);
     }
   });
+}
+
+function checkCalls(
+  site: WrittenSite,
+  all: Written,
+  say: (text: string, ...path: PropertyKey[]) => void,
+): void {
+  const { collect, primary } = site;
+  if (collect === 'odmr' && all.listen.odmr.length === 0) {
+    say('needs an address at listen.odmr, where the site can call', 'collect');
+  }
+  if (site.etrn && collect === 'odmr') say('is for sites that are handed over to, by etrn or push', 'etrn');
+  if (site.largest !== undefined && collect === 'push')
+    say('is for sites that call for their mail', 'largest');
+  if (site.token !== undefined && all.listen.call.length === 0) {
+    say('needs an address at listen.call, where the site can call', 'token');
+  }
+  if (!callerOf(primary)) return;
+  const callable = site.token !== undefined || collect === 'etrn' || site.etrn;
+  if (collect === 'odmr')
+    say('is for sites that are handed over to; by odmr the connection is theirs', 'primary');
+  else if (!callable) say('needs a call: collect by etrn, or a token', 'primary');
+  // Long after the call the address may be another's.
+  const known = site.expect || (typeof site.tls === 'object' && 'fingerprint' in site.tls);
+  if (collect === 'push' && !known) {
+    say(
+      'would give mail to whoever has the address by then: name what to expect of it, by "expect"',
+      'primary',
+    );
+  }
 }
 
 /** Certain cases only; what DNS and the network reveal is found out when it is used. */

@@ -42,6 +42,8 @@ export interface Config {
     readonly smtp: readonly HostPort[];
     readonly pop3: readonly HostPort[];
     readonly pop3s: readonly HostPort[];
+    readonly odmr: readonly HostPort[];
+    readonly call: readonly HostPort[];
   };
   /** Absolute paths of PEM files. Empty: a self-signed key is made and kept. */
   readonly tls: readonly { readonly cert: string; readonly key: string }[];

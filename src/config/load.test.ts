@@ -70,6 +70,30 @@ describe('configuration', () => {
     assert.deepEqual(other?.collect, { kind: 'mailbox', copies: 'each', field: 'Delivered-To' });
   });
 
+  test('a site that calls warns nobody of a delay, and takes ETRN from anybody, unless told otherwise', () => {
+    const [usual] = good(withSite('collect: etrn')).sites;
+    assert.deepEqual(usual?.collect, { kind: 'etrn' });
+    assert.deepEqual(usual?.warn, []);
+    assert.deepEqual(usual?.etrn, { callers: 'any' });
+    const [other] = good(
+      withSite(
+        'collect: etrn',
+        'etrn: { callers: [192.0.2.0/24] }',
+        'primary: caller:2525',
+        'order: size',
+        'largest: 1MB',
+        'warn: [4h]',
+      ),
+    ).sites;
+    assert.deepEqual(other?.etrn, { callers: ['192.0.2.0/24'] });
+    assert.deepEqual(other?.primary, { kind: 'caller', port: 2525 });
+    assert.deepEqual([other?.order, other?.largest, other?.warn], ['size', 1_000_000, [4 * HOUR]]);
+    const odmr = 'listen: { odmr: ["127.0.0.1"] }\n';
+    const { listen, sites } = good(`${BASE}${odmr}${SITE}    collect: odmr\n`);
+    assert.deepEqual(listen.odmr, [{ host: '127.0.0.1', port: 366 }]);
+    assert.equal(sites[0]?.etrn, undefined);
+  });
+
   test('every key is understood', () => {
     const config = good(`
 hostname: MX2.Example.NET.

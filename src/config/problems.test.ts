@@ -136,6 +136,33 @@ describe('problems of a configuration', () => {
       withSite('mailbox: { copies: each }'),
       [/^5:14: sites.acme.mailbox: is for "collect: mailbox"$/],
     ],
+    [
+      'a site that could not call by ODMR',
+      withSite('collect: odmr'),
+      [/^5:14: sites.acme.collect: needs an address at listen.odmr/],
+    ],
+    [
+      'a token without a listener',
+      withSite(`token: ${'a'.repeat(64)}`),
+      [/^5:12: sites.acme.token: needs an address at listen.call/],
+    ],
+    ['a token in clear', withSite('token: secret'), [/^5:12: sites.acme.token: .*is no SHA-256/]],
+    [
+      'a limit for a thin link on a site that is pushed to',
+      withSite('largest: 1MB'),
+      [/^5:14: sites.acme.largest: is for sites that call/],
+    ],
+    [
+      'a caller that never calls',
+      withSite('primary: caller', 'expect: { ehlo: mail.acme.example }'),
+      [/^5:14: sites.acme.primary: needs a call/],
+    ],
+    [
+      'mail pushed to wherever a site once was',
+      withSite('primary: caller', 'etrn: { callers: auth }'),
+      [/^5:14: sites.acme.primary: would give mail to whoever has the address/],
+    ],
+    ['nobody who may call', withSite('etrn: { callers: [] }'), [/^5:22: sites.acme.etrn.callers: /]],
     ['no listener', withTop('listen: { smtp: [] }'), [/^2:17: listen.smtp: is empty: without/]],
     [
       'a listener of a later version',
@@ -249,9 +276,9 @@ describe('problems of a configuration', () => {
     ],
     [
       'a way of a later version',
-      withSite('collect: etrn'),
+      withSite('collect: batch'),
       [
-        /^5:14: sites.acme.collect: "etrn" is not in this version: for now a site collects by push or mailbox$/,
+        /^5:14: sites.acme.collect: "batch" is not in this version: for now a site collects by push, etrn, odmr or mailbox$/,
       ],
     ],
     [

@@ -72,107 +72,137 @@ const TLS_WORDS =
   '`may`: any certificate, and cleartext if the handshake fails. `verify`: a certificate that a known ' +
   'authority signed for the name. `none`: never. A fingerprint: only the certificates with that SHA-256.';
 
-const WAY_LATER = 'for now a site collects by push or mailbox';
-const site = section(
-  {
-    domains: list(v.domain, 'a list of domains, such as [acme.example, .acme.example],')
-      .min(1, 'is empty: a site has at least one domain')
-      .meta({ form: 'list of domains' })
+const WAY_LATER = 'for now a site collects by push, etrn, odmr or mailbox';
+const FOR_THIN_LINKS = 'For sites at the end of a thin link, which call for their mail. ';
+const site = section({
+  domains: list(v.domain, 'a list of domains, such as [acme.example, .acme.example],')
+    .min(1, 'is empty: a site has at least one domain')
+    .meta({ form: 'list of domains' })
+    .describe(
+      'The domains whose mail is held. A leading dot means all domains below, and not the domain itself. ' +
+        'The longest match wins. A domain belongs to one site.',
+    ),
+  collect: choice(['push', 'etrn', 'odmr', 'mailbox'], { batch: WAY_LATER })
+    .prefault('push')
+    .describe(
+      'How the site gets its mail. `push`: by SMTP to its primary, as soon as that is back. `etrn`: the same, when the ' +
+        'site calls for it. `odmr`: when it calls, over its own connection to `listen.odmr`. `mailbox`: it fetches its ' +
+        'queue by POP3.',
+    ),
+  mailbox: section({
+    copies: choice(['one', 'each'])
+      .prefault('one')
       .describe(
-        'The domains whose mail is held. A leading dot means all domains below, and not the domain itself. ' +
-          'The longest match wins. A domain belongs to one site.',
+        '`one`: each mail stands in the mailbox once, with all its recipients. `each`: a copy for each recipient.',
       ),
-    collect: choice(['push', 'mailbox'], { etrn: WAY_LATER, odmr: WAY_LATER, batch: WAY_LATER })
-      .prefault('push')
-      .describe(
-        'How the site gets its mail. `push`: by SMTP to its primary, as soon as that is back. `mailbox`: it fetches ' +
-          'its queue by POP3.',
-      ),
-    mailbox: section({
-      copies: choice(['one', 'each'])
-        .prefault('one')
-        .describe(
-          '`one`: each mail stands in the mailbox once, with all its recipients. `each`: a copy for each recipient.',
-        ),
-      field: choice(RECIPIENT_FIELDS)
-        .prefault('X-Envelope-To')
-        .describe('The field on top of each mail in which its recipients stand.'),
-    })
-      .optional()
-      .describe('How the mailbox looks; for `collect: mailbox`.'),
-    primary: either(
-      [
-        z.literal('mx'),
-        v.hostPort(25).transform((one) => [one]),
-        list(v.hostPort(25), 'a list of hosts').min(1, 'is empty: a host is expected, or "mx"'),
-      ],
-      'mx, a host[:port], or a list of them,',
-    )
-      .prefault('mx')
-      .meta({ form: '`mx`, host[:port], or a list of them' })
-      .describe(
-        "Where the mail goes. `mx`: to the hosts that the domain's MX records prefer to us. Named hosts are tried " +
-          'in their order, and looked up at each connection, so that a dynamic name can be used.',
-      ),
-    tls: tlsPolicy.prefault('may').describe(`What is asked of the primary's TLS. ${TLS_WORDS}`),
-    expect: either(
-      [section({ ehlo: v.hostname }), section({ fingerprint: v.fingerprint })],
-      '{ ehlo: NAME } or { fingerprint: SHA-256 }',
-    )
-      .optional()
-      .meta({ form: '{ ehlo: name } or { fingerprint: SHA-256 }' })
-      .describe(
-        'What a host has to show before it gets mail: the name in its reply to EHLO, or its certificate. For ' +
-          'primaries at dynamic addresses, where somebody else may answer tomorrow.',
-      ),
-    recipients: either(
-      [
-        choice(['any']),
-        section(
-          { file: v.path },
-          { verify: 'for now: any, or { file: PATH }', http: 'for now: any, or { file: PATH }' },
-        ),
-      ],
-      'any, or { file: PATH }',
+    field: choice(RECIPIENT_FIELDS)
+      .prefault('X-Envelope-To')
+      .describe('The field on top of each mail in which its recipients stand.'),
+  })
+    .optional()
+    .describe('How the mailbox looks; for `collect: mailbox`.'),
+  etrn: section({
+    callers: either(
+      [choice(['any', 'auth']), list(v.network, 'a list of networks').min(1, 'is empty: nobody could call')],
+      'any, auth, or a list of networks,',
     )
       .prefault('any')
-      .meta({ form: '`any` or { file: path }' })
+      .meta({ form: '`any`, `auth`, or list of networks' })
       .describe(
-        'Which recipients the site has. `any`: nobody is refused. A file: one address a line, and all others are ' +
-          'refused; the path is relative to this file. `postmaster` is always valid.',
+        'Who may start the handing over by ETRN. `any`: everybody, since it only goes to the primary; `auth`: who logs ' +
+          'in as the site; or these networks, beside those who log in.',
       ),
-    logins: list(v.login, 'a list of login names')
-      .optional()
-      .meta({ form: 'list of login names' })
-      .describe(
-        "Login names that may act for the site: collect its mail, call for it. Without it: the site's own name. A login may " +
-          'stand at several sites. Their secrets are made by `restante secret set`.',
+  })
+    .optional()
+    .describe(
+      'That ETRN is taken for the site. It always is for `collect: etrn`; for a site that is pushed to it means that the ' +
+        'primary is back.',
+    ),
+  token: v.fingerprint
+    .optional()
+    .meta({ form: 'SHA-256' })
+    .describe(
+      'The SHA-256 of the token with which the site calls over HTTPS (`listen.call`); `restante generate etrn` makes one.',
+    ),
+  order: choice(['arrival', 'size', 'sender'])
+    .optional()
+    .describe(`${FOR_THIN_LINKS}What is handed over first: the oldest, the smallest, or sender by sender.`),
+  largest: v.size
+    .optional()
+    .describe(
+      `${FOR_THIN_LINKS}A larger mail stays here; its recipients get a short note, and an operator can let it go by ` +
+        '`restante queue release`.',
+    ),
+  primary: either(
+    [
+      z.literal('mx'),
+      v.hostPort(25).transform((one) => [one]),
+      list(v.hostPort(25), 'a list of hosts').min(1, 'is empty: a host is expected, or "mx"'),
+    ],
+    'mx, caller, a host[:port], or a list of them,',
+  )
+    .prefault('mx')
+    .meta({ form: '`mx`, `caller`, host[:port], or a list of them' })
+    .describe(
+      "Where the mail goes. `mx`: to the hosts that the domain's MX records prefer to us. Named hosts are tried " +
+        'in their order, and looked up at each connection, so that a dynamic name can be used. `caller[:port]`: to the ' +
+        'address from which the site called, once it has logged in over TLS, or shown its token.',
+    ),
+  tls: tlsPolicy.prefault('may').describe(`What is asked of the primary's TLS. ${TLS_WORDS}`),
+  expect: either(
+    [section({ ehlo: v.hostname }), section({ fingerprint: v.fingerprint })],
+    '{ ehlo: NAME } or { fingerprint: SHA-256 }',
+  )
+    .optional()
+    .meta({ form: '{ ehlo: name } or { fingerprint: SHA-256 }' })
+    .describe(
+      'What a host has to show before it gets mail: the name in its reply to EHLO, or its certificate. For ' +
+        'primaries at dynamic addresses, where somebody else may answer tomorrow.',
+    ),
+  recipients: either(
+    [
+      choice(['any']),
+      section(
+        { file: v.path },
+        { verify: 'for now: any, or { file: PATH }', http: 'for now: any, or { file: PATH }' },
       ),
-    while_up: choice(['accept'], {
-      defer: 'for now new mail is accepted',
-      through: 'for now new mail is accepted',
-    })
-      .prefault('accept')
-      .describe(
-        'What new mail meets while the primary is up. `accept`: it is taken and handed over at once.',
-      ),
-    hold: v.duration
-      .prefault('30d')
-      .describe('How long mail is kept and tried before its sender is told that it failed.'),
-    warn: list(v.duration, 'a list of durations, such as [4h, 4d],')
-      .optional()
-      .meta({ form: 'list of durations' })
-      .describe(
-        'The ages of a mail, rising, at which its sender is told of the delay. `[]`: never. Without it: 4h and ' +
-          '4d, as far as they are below `hold`.',
-      ),
-    connections: v.count(1, 100).prefault(10).describe("Most connections to the site's primary at once."),
-    probe: v.duration
-      .prefault('60s')
-      .describe('The longest interval between two probes while the primary is down.'),
-  },
-  { token: 'it comes with the HTTPS call' },
-);
+    ],
+    'any, or { file: PATH }',
+  )
+    .prefault('any')
+    .meta({ form: '`any` or { file: path }' })
+    .describe(
+      'Which recipients the site has. `any`: nobody is refused. A file: one address a line, and all others are ' +
+        'refused; the path is relative to this file. `postmaster` is always valid.',
+    ),
+  logins: list(v.login, 'a list of login names')
+    .optional()
+    .meta({ form: 'list of login names' })
+    .describe(
+      "Login names that may act for the site: collect its mail, call for it. Without it: the site's own name. A login may " +
+        'stand at several sites. Their secrets are made by `restante secret set`.',
+    ),
+  while_up: choice(['accept'], {
+    defer: 'for now new mail is accepted',
+    through: 'for now new mail is accepted',
+  })
+    .prefault('accept')
+    .describe('What new mail meets while the primary is up. `accept`: it is taken and handed over at once.'),
+  hold: v.duration
+    .prefault('30d')
+    .describe('How long mail is kept and tried before its sender is told that it failed.'),
+  warn: list(v.duration, 'a list of durations, such as [4h, 4d],')
+    .optional()
+    .meta({ form: 'list of durations' })
+    .describe(
+      'The ages of a mail, rising, at which its sender is told of the delay. `[]`: never. Without it: 4h and ' +
+        '4d, as far as they are below `hold`.',
+    ),
+  connections: v.count(1, 100).prefault(10).describe("Most connections to the site's primary at once."),
+  probe: v.duration
+    .prefault('60s')
+    .describe('The longest interval between two probes while the primary is down.'),
+});
 
 // It stands in queue names (`>` begins a foreign one), folder names and URLs.
 const siteName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
@@ -251,9 +281,18 @@ export const schema = section(
           .prefault([])
           .meta({ form: 'list of address:port' })
           .describe('The same, with TLS from the first octet.'),
+        odmr: list(v.listener(366), 'a list such as ["0.0.0.0:366", "[::]:366"]')
+          .prefault([])
+          .meta({ form: 'list of address:port' })
+          .describe('Where sites call for their mail by ODMR.'),
+        call: list(v.listener(8366), 'a list such as ["0.0.0.0:8366"]')
+          .prefault([])
+          .meta({ form: 'list of address:port' })
+          .describe(
+            'Where sites call over HTTPS: `POST /call/SITE` with their token. Without TLS on loopback addresses.',
+          ),
       },
       {
-        odmr: 'collecting by ODMR comes later',
         console: 'the web console comes later',
       },
     )
