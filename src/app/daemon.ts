@@ -17,7 +17,7 @@ import { type Server, wire } from './wiring.ts';
 
 type Protocol = keyof Config['listen'];
 /** In the order in which they open. */
-const PROTOCOLS: readonly Protocol[] = ['smtp', 'pop3', 'pop3s'];
+const PROTOCOLS: readonly Protocol[] = ['smtp', 'odmr', 'pop3', 'pop3s', 'call'];
 
 /** What connections get to end their mails when we stop: those to us, then those of ours. */
 const GRACE = { peers: 4 * SECOND, handovers: 3 * SECOND };

@@ -14,11 +14,15 @@ import { type NetworkSet, networkSet } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import { createResolver, systemServers } from '../dns/resolver.ts';
 import { Mailboxes } from '../handover/mailbox/mailboxes.ts';
+import { nowhere } from '../handover/nowhere.ts';
+import { turnedLine } from '../handover/odmr/odmr.ts';
 import type { Handover } from '../handover/port.ts';
 import { outboundHandover } from '../handover/push/outbound.ts';
 import { pushHandover } from '../handover/push/push.ts';
 import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
+import { CallDesk } from '../operate/call/desk.ts';
+import { createCallServer } from '../operate/call/engine.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
@@ -29,11 +33,15 @@ import { TlsContexts } from '../protocol/listen/tls.ts';
 import { createPop3Server } from '../protocol/pop3/server.ts';
 import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer } from '../protocol/smtp/server/server.ts';
+import { ODMR } from '../protocol/smtp/server/verbs/index.ts';
+import { type OdmrEvents, OdmrSession } from '../receive/odmr.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
 import { type Rerouted, reroute } from '../schedule/reroute.ts';
-import { type Claim, SiteDirectory } from '../site/site.ts';
+import { callTurned } from '../schedule/turned.ts';
+import type { CallAnswer } from '../site/call.ts';
+import { type Claim, type Site, SiteDirectory } from '../site/site.ts';
 import { openLogSpool } from '../spool/log/index.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
 
@@ -125,6 +133,16 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const queueFor = (domain: string): QueueName =>
     held.current.directory.byDomain(domain)?.name ?? `>${domain}`;
 
+  const handoverOf = (site: Site): Handover => {
+    switch (site.collect.kind) {
+      case 'push':
+      case 'etrn':
+        return pushHandover({ site, primaries, clock, log });
+      case 'odmr':
+      case 'mailbox':
+        return nowhere;
+    }
+  };
   const handoverFor = (queue: QueueName): Handover | null => {
     if (queue === OPERATOR_QUEUE) return null;
     if (queue.startsWith('>')) {
@@ -141,12 +159,12 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       });
     }
     const site = held.current.directory.byName(queue);
-    return site?.collect.kind === 'push' ? pushHandover({ site, primaries, clock, log }) : null;
+    return site ? handoverOf(site) : null;
   };
   const policyFor = (queue: QueueName): QueuePolicy | null => {
     if (queue.startsWith('>')) return FOREIGN_POLICY;
     const site = held.current.directory.byName(queue);
-    return site?.collect.kind === 'push' ? sitePolicy(site) : null;
+    return site ? sitePolicy(site) : null;
   };
   const notices = new Notices({
     clock,
@@ -174,6 +192,10 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const directory = () => held.current.directory;
   const recipients = new RecipientLists({ clock, log });
   const policy = new Policy({ settings, directory, primaries, recipients, spool });
+  const call = (site: string, by: string, from?: string): CallAnswer => {
+    if (from !== undefined) primaries.called(site, from);
+    return keepers.call(site, by);
+  };
   const openSession = createReceiver({
     spool,
     policy,
@@ -182,6 +204,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     primaries,
     events: {
       signOfLife: (site, peer) => keepers.signOfLife(site, `a connection from ${peer}`),
+      call,
       loop: (site, peer, why) => keepers.trouble(site, `a loop: ${peer} sent back our mail: ${why}`),
     },
     key: traceKey(keyed),
@@ -197,7 +220,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     clock,
     log,
   });
-  const smtp = createSmtpServer(() => ({
+  const engine = () => ({
     hostname: held.current.config.hostname,
     token,
     sizeLimit: held.current.config.limits.size,
@@ -206,16 +229,16 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     authenticator,
     clock,
     log,
+  });
+  const smtp = createSmtpServer(() => ({
+    ...engine(),
+    etrn: held.current.config.sites.some((site) => site.etrn !== undefined),
     openSession,
   }));
   const maildrops = new Mailboxes({
     spool,
     siteOf: (name) => held.current.directory.byName(name),
-    lend: async (queue, by) => {
-      const lease = await spool.lease(queue, by);
-      if (lease.kind === 'busy') return { kind: 'not lent', text: `${lease.holder} has it` };
-      return { kind: 'lent', lease, end: () => lease.release() };
-    },
+    lend: (queue, by) => keepers.lend(queue, by),
     clock,
     log,
   });
@@ -227,6 +250,22 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     clock,
     log,
   });
+  const turn: OdmrEvents['turn'] = (sites, by, { address }, stream) => {
+    const { hostname } = held.current.config;
+    return callTurned(keepers, sites, by, (signal) =>
+      turnedLine({ hostname, address, stream, clock, log }, signal),
+    );
+  };
+  const odmr = createSmtpServer(() => ({
+    ...engine(),
+    service: ODMR,
+    openSession: (peer) => new OdmrSession({ directory, events: { turn }, log }, peer),
+  }));
+  const stateOf = (site: QueueName) => ({
+    state: keepers.view(site)?.state ?? 'idle',
+    queued: spool.summary(site).count,
+  });
+  const desk = new CallDesk({ directory, call, stateOf, clock, log });
   // By which sites the queues were filled last, across restarts: only what has changed is looked through.
   const followed = keyed.table<readonly Claim[]>('followed');
   const follow = async (): Promise<Rerouted> => {
@@ -244,6 +283,8 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     keepers,
     engines: {
       smtp,
+      odmr,
+      call: createCallServer({ desk, tls, clock, log }),
       pop3: createPop3Server(pop3, 'on request'),
       pop3s: createPop3Server(pop3, 'immediate'),
     },

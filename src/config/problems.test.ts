@@ -166,8 +166,8 @@ describe('problems of a configuration', () => {
     ['no listener', withTop('listen: { smtp: [] }'), [/^2:17: listen.smtp: is empty: without/]],
     [
       'a listener of a later version',
-      withTop('listen: { odmr: ["0.0.0.0:366"] }'),
-      [/^2:11: listen.odmr: "odmr" is not in this version/],
+      withTop('listen: { console: ["127.0.0.1:8025"] }'),
+      [/^2:11: listen.console: "console" is not in this version/],
     ],
     [
       'a missing certificate',

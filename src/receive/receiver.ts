@@ -8,8 +8,10 @@ import type { Policy } from '../policy/pipeline.ts';
 import type { PrimaryKnowledge, Settings } from '../policy/ports.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { Session } from '../protocol/smtp/session.ts';
+import type { CallAnswer } from '../site/call.ts';
 import type { SiteDirectory } from '../site/site.ts';
 import type { Spool } from '../spool/port.ts';
+import { EtrnRates } from './etrn.ts';
 import { ReceiveSession } from './session.ts';
 
 /** What the keepers are told; hints, called while a peer waits: they return at once. */
@@ -18,6 +20,8 @@ export interface ReceiveEvents {
   signOfLife(site: string, peer: string): void;
   /** This site's primary gave back mail that it got from us. */
   loop(site: string, peer: string, why: string): void;
+  /** It calls for its mail. `from`: it proved who it is, and is at this address now. */
+  call(site: string, by: string, from?: string): CallAnswer;
 }
 
 export interface Receiving {
@@ -27,12 +31,14 @@ export interface Receiving {
   readonly directory: () => SiteDirectory;
   readonly primaries: PrimaryKnowledge;
   readonly events: ReceiveEvents;
+  readonly etrnRates: EtrnRates;
   /** The secret by which we know our own Received fields (`mail/received.ts`). */
   readonly key: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-export function createReceiver(receiving: Receiving): (peer: Peer) => Session {
+export function createReceiver(parts: Omit<Receiving, 'etrnRates'>): (peer: Peer) => Session {
+  const receiving: Receiving = { ...parts, etrnRates: new EtrnRates(parts.clock) };
   return (peer) => new ReceiveSession(receiving, peer);
 }

@@ -13,6 +13,7 @@ import type { Refusal } from '../policy/verdict.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { ContentSink, MailCommand, Manner, RcptCommand, Session } from '../protocol/smtp/session.ts';
 import type { Draft, Refused } from '../spool/port.ts';
+import { etrn } from './etrn.ts';
 import { IncomingMail } from './incoming.ts';
 import type { Receiving } from './receiver.ts';
 import { mailRefused, who } from './telling.ts';
@@ -106,6 +107,10 @@ export class ReceiveSession implements Session {
     this.#refused = 0;
     this.#incoming = new IncomingMail(this.#receiving, this.#peer, transaction, draft);
     return this.#incoming;
+  }
+
+  async etrn(argument: string, manner: Manner): Promise<Reply> {
+    return etrn(this.#receiving, this.#peer.address, argument, manner);
   }
 
   reset(): void {

@@ -12,7 +12,12 @@ import type { Collect, Order, Site } from '../site/site.ts';
  */
 export type Way = 'push' | 'call' | 'turn' | 'lend';
 
-export const WAYS: Readonly<Record<Collect['kind'], Way>> = { push: 'push', etrn: 'call', odmr: 'turn' };
+export const WAYS: Readonly<Record<Collect['kind'], Way>> = {
+  push: 'push',
+  etrn: 'call',
+  odmr: 'turn',
+  mailbox: 'lend',
+};
 
 export interface QueuePolicy {
   readonly way: Way;

@@ -187,6 +187,7 @@ export class House {
       policy: new Policy({ ...shared, recipients: new RecipientLists({ clock: this.clock, log }) }),
       events: {
         signOfLife: (site, peer) => void this.events.push(`life ${site} ${peer}`),
+        call: () => ({ kind: 'empty' }),
         loop: (site, peer) => void this.events.push(`loop ${site} ${peer}`),
       },
       key: 'a secret of this house',

@@ -28,8 +28,11 @@ export async function check(context: Context, options: Common): Promise<Exit> {
 function needsLogin({ collect }: Site): string | null {
   switch (collect.kind) {
     case 'push':
+    case 'etrn':
       return null;
+    case 'odmr':
+      return 'it calls by ODMR, which begins with a login';
     case 'mailbox':
-      return 'is fetched by POP3';
+      return 'it fetches its mail by POP3, which begins with a login';
   }
 }

@@ -41,6 +41,9 @@ class TestWire implements Wire {
   async startTls(): Promise<TlsFacts | null> {
     return this.tls;
   }
+  async release(): Promise<null> {
+    return null;
+  }
   end(): void {
     if (this.open) this.state = 'ended';
   }
