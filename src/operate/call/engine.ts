@@ -58,6 +58,7 @@ export function createCallServer({ desk, tls, clock, log }: CallEngineOptions): 
         else if (isLoopback(peer.localAddress)) {
           late.cancel();
           hand(stream, peer);
+          stream.resume();
         } else stream.destroy();
       });
       return { done, stop: () => stream.destroy(), destroy: () => stream.destroy() };
