@@ -75,6 +75,7 @@ function describeProgram(context: Context, lazily: Lazily): Command {
   describeSite(program, simple, lazily);
   describeQueue(program, simple, lazily);
   describeSecret(program, simple, lazily);
+  describeCaller(program, simple, lazily);
   return program;
 }
 
@@ -84,6 +85,22 @@ const until = (command: Command): Command =>
     .option('--reason <text>', 'why, for those who look')
     .option('--for <duration>', 'released by itself after this, such as 2d')
     .option('--until <time>', 'released by itself then');
+
+function describeCaller(program: Command, simple: Simple, lazily: Lazily): void {
+  const generate =
+    program.commands.find((command) => command.name() === 'generate') ??
+    program.command('generate').description('files for the machines around us');
+  simple(generate, 'etrn <site>', 'a script by which a site calls for its mail')
+    .requiredOption('--dir <folder>', 'the folder to write to')
+    .addOption(
+      new Option('--over <way>', 'with a token, or with a login; https if listen.call is there').choices([
+        'https',
+        'smtp',
+      ]),
+    )
+    .option('--port <number>', 'where the site reaches us, if that is another port than we listen on')
+    .action(lazily(async () => (await import('./generate-etrn.ts')).generateEtrnLine));
+}
 
 function describeSite(program: Command, simple: Simple, lazily: Lazily): void {
   const site = program.command('site').description('sites: their queues as a whole');
