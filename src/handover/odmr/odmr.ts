@@ -23,15 +23,11 @@ export async function turnedLine(options: TurnedOptions, signal: AbortSignal): P
   const socket = await options.stream;
   const host = `[${address}]`;
   if (!socket) return { kind: 'trouble', cause: 'lost', text: `${host}: it hung up at the turn`, host };
-  const opened = await open({
-    socket,
-    clock,
-    hostname,
-    host: address,
-    tls: { kind: 'none' },
-    deadlines,
-    signal,
-  });
+  const tls = { kind: 'none' } as const;
+  const opening = open({ socket, clock, hostname, host: address, tls, deadlines, signal });
+  // It was stopped for the turn, and is listened to from here on.
+  socket.resume();
+  const opened = await opening;
   if (opened.kind === 'opened') {
     const exchanger = { host: address, port: 25, preference: 0, best: true, addresses: [address] };
     return lineOf({ kind: 'reached', opened, exchanger, address }, options);
