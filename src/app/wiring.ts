@@ -139,6 +139,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       case 'etrn':
         return pushHandover({ site, primaries, clock, log });
       case 'odmr':
+      case 'batch':
       case 'mailbox':
         return nowhere;
     }

@@ -6,7 +6,8 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'tldts';
 import { DAY, HOUR } from '../base/clock.ts';
-import type { Collect, HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
+import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
+import { buildWays, checkNeighbours } from './batch.ts';
 import type { Config, Outbound } from './config.ts';
 import type { Finding } from './load.ts';
 import type { Written, WrittenSite } from './schema.ts';
@@ -25,19 +26,25 @@ export function build(written: Written, file: string): Built {
   const absolute = (path: string) => resolve(dirname(file), path);
   checkSpool(absolute(written.spool), found);
   checkDomains(written, found);
-  checkListeners(written.listen, found);
+  const { rmail, ...listen } = written.listen;
+  checkListeners(listen, found);
   const sites = Object.entries(written.sites).map(([name, site]) => {
     checkSite(name, site, written, found);
-    return buildSite(name, site, (path) =>
-      readable(absolute(path), ['sites', name, 'recipients', 'file'], found),
-    );
+    return {
+      ...buildSite(name, site, (path) =>
+        readable(absolute(path), ['sites', name, 'recipients', 'file'], found),
+      ),
+      ...buildWays(name, site, absolute, found),
+    };
   });
+  checkNeighbours(sites, found);
   const config: Config = {
     file,
     hostname: written.hostname,
     spool: absolute(written.spool),
     also: written.also,
-    listen: written.listen,
+    listen,
+    ...optional({ rmail: rmail === undefined ? undefined : absolute(rmail) }),
     tls: written.tls.map((pair, i) => ({
       cert: readable(absolute(pair.cert), ['tls', i, 'cert'], found),
       key: readable(absolute(pair.key), ['tls', i, 'key'], found),
@@ -63,11 +70,10 @@ export function build(written: Written, file: string): Built {
   return found.length > 0 ? { kind: 'bad', findings: found } : { kind: 'ok', config: freeze(config) };
 }
 
-function buildSite(name: string, site: WrittenSite, file: (path: string) => string): Site {
+function buildSite(name: string, site: WrittenSite, file: (path: string) => string): Omit<Site, 'collect'> {
   return {
     name,
     domains: site.domains,
-    collect: collectOf(site),
     primary: primaryOf(site.primary),
     tls: tlsOf(site.tls),
     ...optional({ expect: expectationOf(site.expect) }),
@@ -87,19 +93,6 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
       largest: site.largest,
     }),
   };
-}
-
-function collectOf({ collect, mailbox }: WrittenSite): Collect {
-  switch (collect) {
-    case 'push':
-    case 'etrn':
-    case 'odmr':
-      return { kind: collect };
-    case 'mailbox':
-      return { kind: collect, copies: mailbox?.copies ?? 'one', field: mailbox?.field ?? 'X-Envelope-To' };
-    default:
-      return collect satisfies never;
-  }
 }
 
 /** `caller`, or `caller:PORT`: no host, but where the site called from. */
@@ -235,7 +228,7 @@ function checkDomains(all: Written, found: Finding[]): void {
   }
 }
 
-function checkListeners(listen: Written['listen'], found: Finding[]): void {
+function checkListeners(listen: Config['listen'], found: Finding[]): void {
   const seen = new Map<string, string>();
   for (const [protocol, listeners] of Object.entries(listen)) {
     listeners.forEach(({ host, port }, i) => {

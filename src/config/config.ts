@@ -45,6 +45,8 @@ export interface Config {
     readonly odmr: readonly HostPort[];
     readonly call: readonly HostPort[];
   };
+  /** The socket of `restante rmail`, an absolute path; absent: it comes by the control socket. */
+  readonly rmail?: string;
   /** Absolute paths of PEM files. Empty: a self-signed key is made and kept. */
   readonly tls: readonly { readonly cert: string; readonly key: string }[];
   /** Empty: the system's. */

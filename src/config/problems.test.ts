@@ -275,11 +275,9 @@ describe('problems of a configuration', () => {
       [/^3:3: sites.a b: "a b" is no name for a site/],
     ],
     [
-      'a way of a later version',
-      withSite('collect: batch'),
-      [
-        /^5:14: sites.acme.collect: "batch" is not in this version: for now a site collects by push, etrn, odmr or mailbox$/,
-      ],
+      'a way that there is not',
+      withSite('collect: pigeon'),
+      [/^5:14: sites.acme.collect: "pigeon" is not known/],
     ],
     [
       'a roster of a later version',

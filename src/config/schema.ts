@@ -72,7 +72,83 @@ const TLS_WORDS =
   '`may`: any certificate, and cleartext if the handshake fails. `verify`: a certificate that a known ' +
   'authority signed for the name. `none`: never. A fingerprint: only the certificates with that SHA-256.';
 
-const WAY_LATER = 'for now a site collects by push, etrn, odmr or mailbox';
+// What uuxqt, nncp-toss and the command line of uux take for a name.
+const neighbour = z.string({ error: v.expected('a name') }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
+  error: (issue) => `"${issue.input}" is no name of a system or node: letters, digits, ".", "_" and "-"`,
+});
+const batch = section({
+  uucp: neighbour
+    .optional()
+    .meta({ form: 'system name' })
+    .describe(
+      'The UUCP system. Runs `uux -p -r -n SYSTEM!rmail (RECIPIENT)…` for each mail; with `form: bsmtp` ' +
+        '`uux -p -r -n SYSTEM!rsmtp` for each batch, and `SYSTEM!rcsmtp` if it is compressed.',
+    ),
+  nncp: neighbour
+    .optional()
+    .meta({ form: 'node name or id' })
+    .describe(
+      'The NNCP node. Runs `nncp-exec -quiet NODE rmail RECIPIENT…` for each mail; with `form: bsmtp` ' +
+        '`nncp-exec -quiet NODE rsmtp` for each batch (`rcsmtp` if it is compressed; NNCP compresses by itself).',
+    ),
+  config: v.path
+    .optional()
+    .describe(
+      'The configuration file for `uux` (`-I FILE`) or `nncp-exec` (`-cfg FILE`), if not the usual one.',
+    ),
+  command: list(v.word, 'a list of words, such as [ssh, leaf, rmail, "{recipients}"],')
+    .min(1, 'is empty: the program is expected')
+    .optional()
+    .meta({ form: 'list of words' })
+    .describe(
+      'Any other command, by words; no shell is used. The mail or the batch is its standard input. ' +
+        '`{recipients}`: a word for each recipient (with `rmail` it has to be there). `{sender}`: MAILER-DAEMON for the ' +
+        'null sender. `{site}`: the name of the site. `{file}`: the path of a file that holds the input. Exit code 0 ' +
+        'means delivered; any other code, that all of it is tried again.',
+    ),
+  form: choice(['rmail', 'bsmtp'])
+    .prefault('rmail')
+    .describe(
+      '`rmail`: a call for each mail, its recipients as words. `bsmtp`: many mails in one batch (RFC 2442).',
+    ),
+  compress: choice(['none', 'gzip', 'zstd'])
+    .optional()
+    .describe('How a batch is compressed. Without it: gzip for `bsmtp` by `uucp`, else none.'),
+  size: v.size.prefault('1MB').describe('A batch is due with so many octets, before compression,'),
+  count: v.count(1, 10_000).prefault(100).describe('with so many mails,'),
+  every: v.duration.prefault('1h').describe('or when its oldest mail has waited so long.'),
+  timeout: v.duration.prefault('10m').describe('How long the command may take before it is killed.'),
+  from: either(
+    [section({ uucp: neighbour }), section({ nncp: neighbour })],
+    '{ uucp: NAME } or { nncp: NODE-ID }',
+  )
+    .optional()
+    .meta({ form: '{ uucp: name } or { nncp: node id }' })
+    .describe(
+      'Whose `restante rmail` and `restante rsmtp` bring mail from the site: what uuxqt puts into UU_MACHINE, or ' +
+        'nncp-toss into NNCP_SENDER (the id, not the alias). Without it: `uucp` or `nncp` above.',
+    ),
+});
+
+const sendKeys = section({
+  domains: list(v.domain, 'a list of domains')
+    .min(1, 'is empty: a sender domain is expected')
+    .optional()
+    .meta({ form: 'list of domains' })
+    .describe("Its sender domains; a leading dot means all below. Without it: the site's domains."),
+  to: choice(['any', 'sites'])
+    .prefault('any')
+    .describe('Whom it may send to. `any`: everybody, by `outbound`. `sites`: only recipients of sites.'),
+  from: list(v.network, 'a list of addresses and networks')
+    .prefault([])
+    .meta({ form: 'list of networks' })
+    .describe('Networks whose SMTP is taken for the site, without a login.'),
+});
+const send = either(
+  [z.boolean().transform((on) => (on ? sendKeys.parse({}) : null)), sendKeys],
+  'true, or { domains: […], to: any, from: [networks] }',
+);
+
 const FOR_THIN_LINKS = 'For sites at the end of a thin link, which call for their mail. ';
 const site = section({
   domains: list(v.domain, 'a list of domains, such as [acme.example, .acme.example],')
@@ -82,12 +158,12 @@ const site = section({
       'The domains whose mail is held. A leading dot means all domains below, and not the domain itself. ' +
         'The longest match wins. A domain belongs to one site.',
     ),
-  collect: choice(['push', 'etrn', 'odmr', 'mailbox'], { batch: WAY_LATER })
+  collect: choice(['push', 'etrn', 'odmr', 'mailbox', 'batch'])
     .prefault('push')
     .describe(
       'How the site gets its mail. `push`: by SMTP to its primary, as soon as that is back. `etrn`: the same, when the ' +
         'site calls for it. `odmr`: when it calls, over its own connection to `listen.odmr`. `mailbox`: it fetches its ' +
-        'queue by POP3.',
+        'queue by POP3. `batch`: mail is given to a command, such as `uux` or `nncp-exec`.',
     ),
   mailbox: section({
     copies: choice(['one', 'each'])
@@ -101,6 +177,14 @@ const site = section({
   })
     .optional()
     .describe('How the mailbox looks; for `collect: mailbox`.'),
+  batch: batch.optional().describe('For `collect: batch`: which command, and when.'),
+  send: send
+    .optional()
+    .meta({ form: '`true` or a map' })
+    .describe(
+      'Mail from the site is passed on, with its own sender domains and the null sender only: if it came by ' +
+        '`restante rmail` or `restante rsmtp`, from its networks, or by a login of the site.',
+    ),
   etrn: section({
     callers: either(
       [choice(['any', 'auth']), list(v.network, 'a list of networks').min(1, 'is empty: nobody could call')],
@@ -290,6 +374,12 @@ export const schema = section(
           .meta({ form: 'list of address:port' })
           .describe(
             'Where sites call over HTTPS: `POST /call/SITE` with their token. Without TLS on loopback addresses.',
+          ),
+        rmail: v.path
+          .optional()
+          .describe(
+            'A socket for `restante rmail` and `restante rsmtp`, if UUCP or NNCP runs as another user than the server: ' +
+              'whoever can open it (mode 0660; the group is that of a setgid folder) is believed. Without it: the control socket.',
           ),
       },
       {

@@ -17,6 +17,7 @@ export const WAYS: Readonly<Record<Collect['kind'], Way>> = {
   etrn: 'call',
   odmr: 'turn',
   mailbox: 'lend',
+  batch: 'call',
 };
 
 export interface QueuePolicy {

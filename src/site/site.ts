@@ -37,7 +37,8 @@ export type Collect =
   | { readonly kind: 'push' }
   | { readonly kind: 'etrn' }
   | { readonly kind: 'odmr' }
-  | Mailbox;
+  | Mailbox
+  | { readonly kind: 'batch'; readonly batch: Batch };
 
 /** How a site's queue looks as a mailbox. */
 export interface Mailbox {
@@ -54,6 +55,41 @@ export type Callers = 'any' | 'auth' | readonly string[];
 /** In which order mail is handed over. */
 export type Order = 'arrival' | 'size' | 'sender';
 
+/** How mail is given to a command. */
+export interface Batch {
+  /** `rmail`: a call for each mail, its recipients as words; `bsmtp`: many mails in one file (RFC 2442). */
+  readonly form: 'rmail' | 'bsmtp';
+  /** Words with `{recipients}`, `{sender}`, `{site}`, `{file}`; no shell of ours reads them. */
+  readonly command: readonly string[];
+  /** Who reads the words in the end: perhaps a shell over there, or nobody but the program. */
+  readonly words: 'shell' | 'exact';
+  readonly compress: 'none' | 'gzip' | 'zstd';
+  /** Due at so many octets, */
+  readonly size: number;
+  /** at so many mails, */
+  readonly count: number;
+  /** or when the oldest has waited so many milliseconds. */
+  readonly every: number;
+  /** Milliseconds that the command may take. */
+  readonly timeout: number;
+}
+
+/** By which neighbour of UUCP or NNCP a site gives us mail: what uuxqt and nncp-toss say of it. */
+export interface Neighbour {
+  readonly by: 'uucp' | 'nncp';
+  readonly name: string;
+}
+
+/** The site may send: mail from it is passed on to others. */
+export interface Send {
+  /** Its sender domains, canonical; a leading dot means all below. The null sender is always one of its own. */
+  readonly domains: readonly string[];
+  /** To whom: anybody, or only to recipients of sites. */
+  readonly to: 'any' | 'sites';
+  /** Networks as `address/bits` whose SMTP is the site's, without a login. */
+  readonly networks: readonly string[];
+}
+
 /** Which recipients the site has. */
 export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };
 
@@ -66,6 +102,9 @@ export interface Claim {
 
 export interface Site extends Claim {
   readonly collect: Collect;
+  /** Who brings us its mail by `restante rmail` and `restante rsmtp`. */
+  readonly neighbour?: Neighbour;
+  readonly send?: Send;
   readonly primary: PrimarySource;
   readonly tls: TlsPolicy;
   readonly expect?: Expectation;

@@ -29,6 +29,7 @@ function needsLogin({ collect }: Site): string | null {
   switch (collect.kind) {
     case 'push':
     case 'etrn':
+    case 'batch':
       return null;
     case 'odmr':
       return 'it calls by ODMR, which begins with a login';
