@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { UnpackFault, unpack } from './unpack.ts';
 
 async function* one(octets: Uint8Array, size = 1000): AsyncGenerator<Uint8Array> {
@@ -13,6 +13,7 @@ async function all(from: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 const TEXT = Buffer.from('EHLO x\r\nQUIT\r\n'.repeat(500));
+const CHECKED = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
 const BOUNDS = { free: 100_000, factor: 10, most: 1_000_000 };
 
 describe('unpacking', () => {
@@ -38,7 +39,7 @@ describe('unpacking', () => {
   });
 
   test('damage and half a batch are faults', async () => {
-    for (const packed of [gzipSync(TEXT), zstdCompressSync(TEXT)]) {
+    for (const packed of [gzipSync(TEXT), zstdCompressSync(TEXT, CHECKED)]) {
       await assert.rejects(all(unpack(one(packed.subarray(0, packed.length - 5)))), UnpackFault);
       const damaged = Buffer.from(packed);
       damaged.fill(0x55, 12, 24);

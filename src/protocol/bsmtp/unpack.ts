@@ -2,7 +2,7 @@
  * A batch as it was sent: plain, or compressed by gzip or zstd, told by its first octets. A bomb is cut:
  * what comes out is bounded by a factor of what went in, and altogether.
  *
- * RFC 1952 (gzip), 8878 (zstd).
+ * RFC 1952 (gzip), RFC 8878 (zstd).
  */
 import { pipeline, Readable, Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
