@@ -47,14 +47,16 @@ export function extentOf(sender: string, recipients: readonly Recipient[]): Exte
 export type Origin =
   | {
       readonly kind: 'received';
-      /** The peer's IP address. */
+      /** The peer's IP address; of a courier, its name. */
       readonly peer: string;
       /** What it said in EHLO or HELO. */
       readonly helo: string;
-      /** The `with` of our Received field (RFC 3848, 6531): SMTP, ESMTP, ESMTPS, UTF8SMTPS … */
+      /** The `with` of our Received field (RFC 3848, 6531): SMTP, ESMTP, ESMTPS, UTF8SMTPS …; UUCP, NNCP for couriers. */
       readonly protocol: string;
       /** Who authenticated, if anybody. */
       readonly authenticated?: string;
+      /** The site by whose send rule it came in: the return path is its own. */
+      readonly sends?: string;
     }
   | {
       readonly kind: 'notice';

@@ -17,8 +17,8 @@ import { canonicalDomain, domainOf, isAscii, localPart } from './address.ts';
 export interface ReceivedFacts {
   /** What the peer said in EHLO or HELO. */
   readonly helo: string;
-  /** Its IP address. */
-  readonly peer: string;
+  /** Its IP address; absent for what came by no connection. */
+  readonly peer?: string;
   /** Its verified name, if that was looked up. */
   readonly rdns?: string;
   /** Our name. */
@@ -42,8 +42,12 @@ export function buildReceived(facts: ReceivedFacts): Buffer {
     'Received:',
     'from',
     heloWord(facts.helo),
-    `(${facts.rdns === undefined ? 'unknown' : atomWord(facts.rdns)}`,
-    `${addressLiteral(facts.peer)})`,
+    ...(facts.peer === undefined
+      ? []
+      : [
+          `(${facts.rdns === undefined ? 'unknown' : atomWord(facts.rdns)}`,
+          `${addressLiteral(facts.peer)})`,
+        ]),
     'by',
     facts.hostname,
     ...commentWords(['Restante', ...facts.recipients.map((r) => recipientTag(facts.key, r))]),

@@ -11,7 +11,7 @@ import type { Outcome } from '../mail/outcome.ts';
 import type { Content, Corrupt, Entry, Gone, NewEntry, QueueName } from '../spool/port.ts';
 import { buildNote } from './note.ts';
 import { buildNotice } from './notice.ts';
-import { noticeRight, wants } from './right.ts';
+import { isProved, noticeRight, wants } from './right.ts';
 
 export interface NoticeSettings {
   readonly hostname: string;
@@ -113,7 +113,7 @@ export class Notices {
     const { sender } = entry.envelope;
     if (sender === '') return { kind: 'untold', why: 'the sender is null' };
     const settings = this.#settings();
-    if (!noticeRight(sender, settings.allow)) {
+    if (!isProved(entry.origin) && !noticeRight(sender, settings.allow)) {
       return { kind: 'untold', why: 'the sender is not in notices.allow' };
     }
     const { hostname } = settings;

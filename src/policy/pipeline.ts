@@ -4,13 +4,14 @@
  */
 import { type Soon, then } from '../base/soon.ts';
 import type { MailCommand, RcptCommand } from '../protocol/smtp/session.ts';
-import type { SiteDirectory } from '../site/site.ts';
+import type { Site, SiteDirectory } from '../site/site.ts';
 import { loops, type Part, type Passing } from './loop.ts';
 import type { PrimaryKnowledge, RoomView, Settings } from './ports.ts';
 import type { RecipientLists } from './recipients.ts';
 import { knownRecipient, type Lookup } from './recipients.ts';
 import { type Route, routeOf, secondHop } from './relay.ts';
 import { queueRoom, spoolRoom } from './room.ts';
+import { type Giver, SendRules } from './send.ts';
 import { actualSize, declaredSize, sizeForSite } from './size.ts';
 import { utf8Addresses, utf8Header } from './utf8.ts';
 import { ACCEPT, type Refusal, refusal, type Verdict } from './verdict.ts';
@@ -35,6 +36,7 @@ export interface Arrived extends Passing {
 
 export class Policy {
   readonly #world: World;
+  readonly #sendRules = new SendRules();
 
   constructor(world: World) {
     this.#world = world;
@@ -49,9 +51,16 @@ export class Policy {
     );
   }
 
-  rcpt(rcpt: RcptCommand, mail: MailCommand, localAddress: string): Soon<Route | Refusal> {
+  /** The site that sends this mail; undefined for a stranger's. */
+  sending(sender: string, giver: Giver): Site | undefined {
+    return this.#sendRules.sending(sender, giver, this.#world.directory());
+  }
+
+  /** `sending`: from `sending`. */
+  rcpt(rcpt: RcptCommand, mail: MailCommand, localAddress: string, sending?: Site): Soon<Route | Refusal> {
     const { settings, directory, recipients } = this.#world;
-    const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress });
+    const sends = sending?.send?.to === 'any';
+    const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress, sends });
     if (route.kind !== 'route') return route;
     const { site, address } = route;
     const lookup = site && !route.always ? recipients.lookup(site, address) : 'listed';

@@ -1,7 +1,8 @@
 /**
  * The door: to which queue a recipient belongs, and that all others are refused. Promise 2:
  * mail is taken for the domains of sites and for the postmaster, whatever the address is
- * dressed up as; there is no option here that opens it.
+ * dressed up as; there is no option here that opens it. Only a site that may send (`send.ts`) has
+ * the domains of others too.
  *
  * A site's primary trusts us, so we must not become the first hop of a relay through it
  * either: a local part that a mail server could read as a further route is refused, unless
@@ -35,6 +36,8 @@ export interface Here {
   readonly directory: SiteDirectory;
   /** The address that the peer connected to. */
   readonly localAddress: string;
+  /** The mail comes from a site that may send to anybody. */
+  readonly sends?: boolean;
 }
 
 /** Where mail for this recipient goes. */
@@ -54,9 +57,11 @@ export function routeOf(rcpt: RcptCommand, here: Here): Route | Refusal {
   const ourName = settings.names.includes(domain);
   if (ourName && postmaster) return operatorRoute(here);
   const site = directory.byDomain(domain);
-  if (!site) return denied('the domain belongs to no site');
   // A site's `.example.net` does not make every account of mx2.example.net one of the site's.
-  if (ourName && !site.domains.includes(domain)) return denied('no mailboxes at our own name');
+  if (ourName && !site?.domains.includes(domain)) return denied('no mailboxes at our own name');
+  if (!site && here.sends)
+    return { kind: 'route', queue: `>${domain}`, address: rcpt.address, always: false };
+  if (!site) return denied('the domain belongs to no site');
   return { kind: 'route', queue: site.name, address: rcpt.address, site, always: postmaster };
 }
 

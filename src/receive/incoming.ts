@@ -83,12 +83,13 @@ export class IncomingMail implements ContentSink {
   #judge(scan: HeaderScan, head: number): Refusal | undefined {
     const { policy, primaries, key, directory } = this.#receiving;
     const transaction = this.#transaction;
+    const { courier } = transaction.manner;
     const verdict = policy.arrived({
       scan,
       key,
       size: this.#size + head,
       limit: this.#limit,
-      from: primaries.sitesAt(this.#peer.address),
+      from: courier ? [courier.site] : primaries.sitesAt(this.#peer.address),
       parts: transaction.parts.map((part) => ({ ...part, utf8: transaction.utf8(part, scan.charset) })),
     });
     if (verdict.kind !== 'accept') return verdict;
@@ -114,6 +115,7 @@ export class IncomingMail implements ContentSink {
   #protocol(): string {
     const { mail, manner } = this.#transaction;
     const tls = manner.tls !== undefined;
+    if (manner.courier) return manner.courier.protocol;
     return receivedWith({
       esmtp: manner.esmtp,
       tls,
@@ -123,13 +125,15 @@ export class IncomingMail implements ContentSink {
   }
 
   #origin(): Origin {
-    const { authenticated } = this.#transaction.manner;
+    const { manner, sending } = this.#transaction;
+    const { authenticated } = manner;
     return {
       kind: 'received',
       peer: this.#peer.address,
-      helo: this.#transaction.manner.helo,
+      helo: manner.helo,
       protocol: this.#protocol(),
       ...(authenticated && { authenticated: authenticated.login }),
+      ...(sending && { sends: sending.name }),
     };
   }
 
@@ -138,7 +142,7 @@ export class IncomingMail implements ContentSink {
     const { manner, recipients } = this.#transaction;
     return buildReceived({
       helo: manner.helo,
-      peer: this.#peer.address,
+      ...(!manner.courier && { peer: this.#peer.address }),
       hostname: settings().hostname,
       protocol: this.#protocol(),
       ...(manner.tls && { tls: manner.tls }),
@@ -150,7 +154,7 @@ export class IncomingMail implements ContentSink {
   }
 
   #accepted(done: Committed, head: number): void {
-    const { manner, parts, recipients } = this.#transaction;
+    const { manner, parts, recipients, sending } = this.#transaction;
     this.#receiving.log.info('mail accepted', {
       mail: this.#draft.id,
       entries: done.entries,
@@ -159,6 +163,7 @@ export class IncomingMail implements ContentSink {
       recipients,
       size: this.#size + head,
       protocol: this.#protocol(),
+      ...(sending && { sends: sending.name }),
       ...(manner.tls && { tls: `${manner.tls.version} ${manner.tls.cipher}` }),
     });
   }

@@ -9,6 +9,7 @@ import { type Soon, then } from '../base/soon.ts';
 import { describe, type Reply, reply } from '../mail/reply.ts';
 import type { Route } from '../policy/relay.ts';
 import { spoolRefusal } from '../policy/room.ts';
+import type { Giver } from '../policy/send.ts';
 import type { Refusal } from '../policy/verdict.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { ContentSink, MailCommand, Manner, RcptCommand, Session } from '../protocol/smtp/session.ts';
@@ -54,7 +55,8 @@ export class ReceiveSession implements Session {
   mail(command: MailCommand, manner: Manner): Reply {
     const { policy, directory } = this.#receiving;
     const verdict = policy.mail(command);
-    this.#transaction = new Transaction(command, manner, directory());
+    const sending = policy.sending(command.sender, giverOf(this.#peer, manner));
+    this.#transaction = new Transaction(command, manner, directory(), sending);
     if (verdict.kind === 'accept') return SENDER_OK;
     const refused = this.#transaction;
     this.#transaction = undefined;
@@ -64,7 +66,8 @@ export class ReceiveSession implements Session {
   rcpt(command: RcptCommand): Soon<Reply> {
     const transaction = this.#transaction;
     if (!transaction) return OUT_OF_ORDER;
-    const verdict = this.#receiving.policy.rcpt(command, transaction.mail, this.#peer.localAddress);
+    const { mail, sending } = transaction;
+    const verdict = this.#receiving.policy.rcpt(command, mail, this.#peer.localAddress, sending);
     return then(verdict, (known) => this.#judged(command, transaction, known));
   }
 
@@ -122,4 +125,10 @@ export class ReceiveSession implements Session {
   closed(): void {
     this.reset();
   }
+}
+
+/** A courier has no address that would prove anything. */
+function giverOf(peer: Peer, { authenticated, courier }: Manner): Giver {
+  if (courier) return { sites: [courier.site] };
+  return { address: peer.address, sites: authenticated?.sites ?? [] };
 }

@@ -8,7 +8,7 @@ import type { HeaderScan } from '../mail/header.ts';
 import type { Route } from '../policy/relay.ts';
 import { needsUtf8 } from '../policy/utf8.ts';
 import type { MailCommand, Manner, RcptCommand } from '../protocol/smtp/session.ts';
-import type { SiteDirectory } from '../site/site.ts';
+import type { Site, SiteDirectory } from '../site/site.ts';
 import type { NewEntry, QueueName } from '../spool/port.ts';
 
 /** The recipients of one queue. */
@@ -22,14 +22,17 @@ export interface Part {
 export class Transaction {
   readonly mail: MailCommand;
   readonly manner: Manner;
+  /** The site that sends it by its send rule; undefined for a stranger's mail. */
+  readonly sending: Site | undefined;
   readonly #directory: SiteDirectory;
   /** In the order of their first recipients. */
   readonly parts: Part[] = [];
   readonly #parts = new Map<QueueName, Part>();
 
-  constructor(mail: MailCommand, manner: Manner, directory: SiteDirectory) {
+  constructor(mail: MailCommand, manner: Manner, directory: SiteDirectory, sending?: Site) {
     this.mail = mail;
     this.manner = manner;
+    this.sending = sending;
     this.#directory = directory;
   }
 

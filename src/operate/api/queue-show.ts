@@ -39,7 +39,7 @@ function entryView(entry: Entry, header: string | null): EntryView {
     origin:
       origin.kind === 'notice'
         ? `notice about ${origin.about}`
-        : `${origin.peer} (${origin.helo}) by ${origin.protocol}${origin.authenticated ? `, authenticated as ${origin.authenticated}` : ''}`,
+        : `${origin.peer} (${origin.helo}) by ${origin.protocol}${origin.authenticated ? `, authenticated as ${origin.authenticated}` : ''}${origin.sends ? `, sent by the site ${origin.sends}` : ''}`,
     outcomes: envelope.recipients.map((recipient, i) => {
       const state = entry.recipients[i];
       return {

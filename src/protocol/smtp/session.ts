@@ -10,6 +10,12 @@ import type { Soon } from '../../base/soon.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Reply } from '../../mail/reply.ts';
 
+/** Who brings mail that comes by no connection: a neighbour by UUCP or NNCP, and the site that it is. */
+export interface Courier {
+  readonly protocol: 'UUCP' | 'NNCP';
+  readonly site: string;
+}
+
 /** How the peer talks at the moment: changes with EHLO, AUTH and STARTTLS. */
 export interface Manner {
   /** The argument of EHLO or HELO; '' before. */
@@ -18,6 +24,7 @@ export interface Manner {
   readonly tls?: { readonly version: string; readonly cipher: string };
   /** Who proved by AUTH to be who, and the names of the sites it may act for (RFC 4954). */
   readonly authenticated?: { readonly login: string; readonly sites: readonly string[] };
+  readonly courier?: Courier;
 }
 
 export interface MailCommand {
