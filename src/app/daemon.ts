@@ -8,7 +8,7 @@ import { SECOND, SystemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Config, showProblem } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { type Control, startControl } from '../operate/api/server.ts';
+import { type Control, startControl, startCouriers } from '../operate/api/server.ts';
 import { Journal } from '../operate/journal.ts';
 import type { ListenerView, Reloaded, Running } from '../operate/port.ts';
 import { type Listeners, listen } from '../protocol/listen/listen.ts';
@@ -80,6 +80,7 @@ class Daemon {
   readonly #log: Log;
   readonly #listeners = new Map<Protocol, Listeners>();
   #control: Control | null = null;
+  #couriers: Control | null = null;
   #reloading: Promise<Reloaded> | null = null;
 
   constructor(parts: Parts) {
@@ -94,6 +95,11 @@ class Daemon {
     const control = await startControl(this.#running(version, clock), config.spool);
     if (control.kind === 'failed') return control.why;
     this.#control = control;
+    if (config.rmail !== undefined) {
+      const couriers = await startCouriers(this.#running(version, clock), config.rmail);
+      if (couriers.kind === 'failed') return couriers.why;
+      this.#couriers = couriers;
+    }
     for (const protocol of PROTOCOLS) {
       const listeners = await listen({
         at: config.listen[protocol],
@@ -134,7 +140,7 @@ class Daemon {
 
   async close(): Promise<void> {
     const listeners = [...this.#listeners.values()];
-    await Promise.all([...listeners.map((l) => l.stop(GRACE.peers)), this.#control?.close()]);
+    await Promise.all([...listeners.map((l) => l.stop(GRACE.peers)), this.#control?.close(), this.#couriers?.close()]);
     await this.#parts.server.close(GRACE.handovers);
     this.#log.info('ended');
   }
@@ -182,6 +188,8 @@ class Daemon {
       config: () => server.current().config,
       listeners: () => this.#bound(),
       reload: () => this.reload(),
+      courier: server.courier,
+      brought: server.brought,
     };
   }
 

@@ -3,16 +3,18 @@
  * change is reached through `current`, so that nobody keeps a piece of an old configuration.
  */
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SiteAuthenticator } from '../auth/authenticator.ts';
 import { sitesByLogin } from '../auth/logins.ts';
 import { SecretStore } from '../auth/store.ts';
-import type { Clock } from '../base/clock.ts';
-import { type Keyed, openKeyed } from '../base/keyed.ts';
+import type { Clock, Instant } from '../base/clock.ts';
+import { type Keyed, type KeyedTable, openKeyed } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import { type NetworkSet, networkSet } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import { createResolver, systemServers } from '../dns/resolver.ts';
+import { batchHandover } from '../handover/batch/batch.ts';
 import { Mailboxes } from '../handover/mailbox/mailboxes.ts';
 import { nowhere } from '../handover/nowhere.ts';
 import { turnedLine } from '../handover/odmr/odmr.ts';
@@ -35,6 +37,7 @@ import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer } from '../protocol/smtp/server/server.ts';
 import { ODMR } from '../protocol/smtp/server/verbs/index.ts';
 import { type OdmrEvents, OdmrSession } from '../receive/odmr.ts';
+import type { Session } from '../protocol/smtp/session.ts';
 import { createReceiver } from '../receive/receiver.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
@@ -66,6 +69,10 @@ export interface Server {
   readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
   readonly authenticator: Authenticator;
+  /** For mail that a courier of this name brings. */
+  courier(name: string): Session;
+  /** Mails of batches that are not over. */
+  readonly brought: KeyedTable<Instant>;
   current(): Current;
   /** Plugs in another configuration; the rooms see it at their next question. */
   replace(config: Config): void;
@@ -79,6 +86,9 @@ export interface CannotStart {
   readonly kind: 'failed';
   readonly why: string;
 }
+
+/** In the spool folder: batches on their way to a command. */
+const BATCH_FOLDER = 'batch';
 
 /** For what nobody may guess: the boundaries of notices. For jitter and order Math.random will do. */
 const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
@@ -104,6 +114,8 @@ export async function wire(config: Config, clock: Clock, log: Log): Promise<Serv
   } catch (error) {
     return { kind: 'failed', why: error instanceof Error ? error.message : String(error) };
   }
+  // What commands left behind when we died.
+  rmSync(join(config.spool, BATCH_FOLDER), { recursive: true, force: true });
   const certificates = { certificates: config.tls, folder: config.spool, hostname: config.hostname };
   const tls = await TlsContexts.open({ ...certificates, clock, log });
   if ('kind' in tls) {
@@ -139,9 +151,18 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       case 'etrn':
         return pushHandover({ site, primaries, clock, log });
       case 'odmr':
-      case 'batch':
       case 'mailbox':
         return nowhere;
+      case 'batch':
+        return batchHandover({
+          site,
+          batch: site.collect.batch,
+          hostname: held.current.config.hostname,
+          folder: join(held.current.config.spool, BATCH_FOLDER),
+          env: process.env,
+          clock,
+          log,
+        });
     }
   };
   const handoverFor = (queue: QueueName): Handover | null => {
@@ -291,6 +312,8 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     },
     tls,
     authenticator,
+    courier: (name) => openSession({ address: name, port: 0, localAddress: '', localPort: 0 }),
+    brought: keyed.table<Instant>('brought'),
     current: () => held.current,
     replace(next) {
       held.current = derive(next, token);

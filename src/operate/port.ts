@@ -2,8 +2,10 @@
  * What the control API works on: the faces of the running server, plugged in by `app/wiring.ts`.
  */
 import type { Clock, Instant } from '../base/clock.ts';
+import type { KeyedTable } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import type { Config, Problem } from '../config/config.ts';
+import type { Session } from '../protocol/smtp/session.ts';
 import type { KeepersView } from '../schedule/view.ts';
 import type { Spool } from '../spool/port.ts';
 
@@ -36,4 +38,8 @@ export interface Running {
   config(): Config;
   listeners(): readonly ListenerView[];
   reload(): Promise<Reloaded>;
+  /** For mail that a courier of this name brings. */
+  courier(name: string): Session;
+  /** Mails of batches that are not over: key → when it was taken. */
+  readonly brought: KeyedTable<Instant>;
 }

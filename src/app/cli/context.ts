@@ -15,6 +15,8 @@ export interface Context {
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
+  /** Standard input, for commands that read it. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
 const USUAL = ['restante.yaml', '/etc/restante/restante.yaml'];

@@ -17,7 +17,17 @@ const { version } = JSON.parse(readFileSync(new URL('../../../package.json', imp
 };
 
 try {
-  process.exitCode = await run({ terminal, env: process.env, version }, process.argv.slice(2));
+  process.exitCode = await run(
+    {
+      terminal,
+      env: process.env,
+      version,
+      get stdin() {
+        return process.stdin;
+      },
+    },
+    process.argv.slice(2),
+  );
 } catch (error) {
   // A fault of ours: one line for the user, the stack only for those who ask for it.
   const why =

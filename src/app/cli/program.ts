@@ -72,6 +72,16 @@ function describeProgram(context: Context, lazily: Lazily): Command {
   simple(program, 'trace <id>', 'the life of one mail').action(
     lazily(async () => (await import('./trace.ts')).trace),
   );
+  // What a far end says: no option but -c is understood, and a word that looks like one is a recipient.
+  configured(
+    program.command('rmail [recipients...]').description('take a mail that uuxqt or nncp-toss brings'),
+  )
+    .allowUnknownOption()
+    .action(lazily(async () => (await import('./rmail.ts')).rmail));
+  configured(program.command('rsmtp').description('take a batch of mails (BSMTP) that they bring'))
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(lazily(async () => (await import('./rmail.ts')).rsmtp));
   describeSite(program, simple, lazily);
   describeQueue(program, simple, lazily);
   describeSecret(program, simple, lazily);

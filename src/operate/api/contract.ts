@@ -15,6 +15,8 @@
  *   GET  /queue/:id/content     → the octets of the mail
  *   POST /queue/:act            ActRequest             → Acted
  *   POST /reload                {}                     → Reload
+ *   POST /submit                a SubmitRequest, LF, content; trailer KEY_TRAILER   → Submitted
+ *   POST /submitted             SubmittedRequest       → Done
  *
  * What cannot be done is a Failure: 400 asked wrongly, 404 not there, 409 not now, 500 a fault.
  */
@@ -188,6 +190,45 @@ export const Done = z.object({ done: z.literal(true) });
 /** How many entries followed their domain to another queue, and how many have no site any more. */
 export const Reload = z.object({ moved: z.number(), held: z.number() });
 
+/** A mail that a courier brings. */
+const said = z.object({
+  code: z.number(),
+  enhanced: z.string().optional(),
+  text: z.array(z.string()).readonly(),
+});
+export const SubmitRequest = z.strictObject({
+  by: z.enum(['uucp', 'nncp']),
+  /** As uuxqt and nncp-toss give it. */
+  name: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/),
+  envelope: z.strictObject({
+    sender: z.string(),
+    recipients: z.array(
+      z.strictObject({
+        address: z.string(),
+        notify: z.array(z.enum(['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'])).optional(),
+        orcpt: z.string().optional(),
+      }),
+    ),
+    body: z.enum(['7bit', '8bitmime']),
+    smtputf8: z.boolean(),
+    ret: z.enum(['FULL', 'HDRS']).optional(),
+    envid: z.string().optional(),
+  }),
+});
+/** Stands for a mail of a batch and all before it. */
+export const KEY_TRAILER = 'x-key';
+export const Submitted = z.object({
+  outcome: z.enum(['accepted', 'deferred', 'refused']),
+  /** To the mail as a whole. */
+  reply: said,
+  /** Recipients that were refused for good. */
+  told: z.array(z.object({ recipient: z.string(), reply: said })),
+});
+/** The batch with these mails is over. */
+export const SubmittedRequest = z.strictObject({ keys: z.array(z.string().max(100)).max(100_000) });
+
+export type SubmitRequest = z.infer<typeof SubmitRequest>;
+export type Submitted = z.infer<typeof Submitted>;
 export type Status = z.infer<typeof Status>;
 export type SiteRow = z.infer<typeof SiteRow>;
 export type SiteView = z.infer<typeof SiteView>;

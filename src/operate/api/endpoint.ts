@@ -9,6 +9,10 @@ export interface Asked {
   readonly query: URLSearchParams;
   /** Parsed JSON; undefined when there was none. */
   readonly body: unknown;
+  /** The body as it comes, for `raw` endpoints. */
+  readonly stream: AsyncIterable<Uint8Array>;
+  /** What follows the body. */
+  trailer(name: string): string | undefined;
 }
 
 export interface Failed {
@@ -27,6 +31,8 @@ export interface Endpoint {
   readonly method: 'GET' | 'POST';
   /** `/sites/:queue/flush` */
   readonly path: string;
+  /** The body is no JSON: it is not read, but handed on. */
+  readonly raw?: true;
   answer(running: Running, asked: Asked): Promise<Answer> | Answer;
 }
 

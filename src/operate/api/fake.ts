@@ -1,5 +1,7 @@
 /** A running server made of plain values, for tests of the API and of the commands. */
+
 import type { Clock } from '../../base/clock.ts';
+import { openKeyed } from '../../base/keyed.ts';
 import { type Fields, type Log, silent } from '../../base/log.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/load.ts';
@@ -95,6 +97,10 @@ export function fakeRunning(config: Config, clock: Clock): Fake {
     },
     config: () => config,
     listeners: () => [{ protocol: 'smtp', address: '127.0.0.1', port: 2525 }],
+    courier: () => {
+      throw new Error('not in this fake');
+    },
+    brought: openKeyed(':memory:').table('brought'),
     reload: async () => fake.reloaded,
   };
   return fake;

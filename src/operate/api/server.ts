@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { SECOND } from '../../base/clock.ts';
+import { MINUTE, SECOND } from '../../base/clock.ts';
 import type { Running } from '../port.ts';
 import { CONTROL } from './contract.ts';
 import { type Answer, type Endpoint, failed } from './endpoint.ts';
@@ -18,6 +18,7 @@ import { reload } from './reload.ts';
 import { siteFlush, siteHold, siteRelease } from './site-act.ts';
 import { siteList, siteShow } from './sites.ts';
 import { status } from './status.ts';
+import { submit, submitted } from './submit.ts';
 
 const ENDPOINTS: readonly Endpoint[] = [
   status,
@@ -31,12 +32,18 @@ const ENDPOINTS: readonly Endpoint[] = [
   queueContent,
   queueAct,
   reload,
+  submit,
+  submitted,
 ];
+/** What couriers may do, who are other users. */
+const COURIERS: readonly Endpoint[] = [submit, submitted];
 
 const MOST_BODY = 4 * 1024 * 1024;
 const MOST_CONNECTIONS = 64;
 const MOST_HEAD = 64 * 1024;
 const IDLE = 60 * SECOND;
+/** For a whole request: a large mail of a courier among them. */
+const LONGEST = 30 * MINUTE;
 // sun_path is 108 octets with its NUL.
 const MOST_PATH = 107;
 
@@ -52,7 +59,22 @@ export interface NoControl {
 }
 
 export async function startControl(running: Running, spool: string): Promise<Control | NoControl> {
-  const path = join(spool, CONTROL);
+  return startSocket(running, { path: join(spool, CONTROL), endpoints: ENDPOINTS, umask: 0o177 });
+}
+
+/** The same for couriers that run as another user: the group of its folder may open it. */
+export function startCouriers(running: Running, path: string): Promise<Control | NoControl> {
+  return startSocket(running, { path, endpoints: COURIERS, umask: 0o117 });
+}
+
+interface Way {
+  readonly path: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly umask: number;
+}
+
+async function startSocket(running: Running, way: Way): Promise<Control | NoControl> {
+  const { path, endpoints } = way;
   if (Buffer.byteLength(path) > MOST_PATH) {
     return {
       kind: 'failed',
@@ -61,20 +83,20 @@ export async function startControl(running: Running, spool: string): Promise<Con
   }
   if (await answers(path)) return { kind: 'failed', why: `another server answers at ${path}` };
   rmSync(path, { force: true });
-  const server = createServer({ maxHeaderSize: MOST_HEAD, requestTimeout: IDLE }, (request, response) => {
-    void respond(running, request, response);
+  const server = createServer({ maxHeaderSize: MOST_HEAD, requestTimeout: LONGEST }, (request, response) => {
+    void respond(running, endpoints, request, response);
   });
   server.maxConnections = MOST_CONNECTIONS;
   server.setTimeout(IDLE);
-  const why = await listen(server, path);
+  const why = await listen(server, way);
   if (why !== null) return { kind: 'failed', why };
   return { kind: 'control', path, close: () => close(server) };
 }
 
-function listen(server: Server, path: string): Promise<string | null> {
+function listen(server: Server, { path, umask }: Way): Promise<string | null> {
   return new Promise((resolve) => {
     server.once('error', (error) => resolve(`cannot listen at ${path}: ${error.message}`));
-    const before = process.umask(0o177); // binding is done within the call: no moment with a wider mode
+    const before = process.umask(umask); // binding is done within the call: no moment with a wider mode
     server.listen(path, () => resolve(null));
     process.umask(before);
   });
@@ -96,9 +118,14 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-async function respond(running: Running, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function respond(
+  running: Running,
+  endpoints: readonly Endpoint[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   try {
-    const answer = await answerTo(running, request);
+    const answer = await answerTo(running, endpoints, request);
     await send(response, answer);
   } catch (error) {
     running.log.error('control request failed', { path: request.url, why: String(error) });
@@ -107,18 +134,29 @@ async function respond(running: Running, request: IncomingMessage, response: Ser
   }
 }
 
-async function answerTo(running: Running, request: IncomingMessage): Promise<Answer> {
+async function answerTo(
+  running: Running,
+  endpoints: readonly Endpoint[],
+  request: IncomingMessage,
+): Promise<Answer> {
   const url = new URL(request.url ?? '/', 'http://control');
   const path = url.pathname.split('/');
-  const matching = ENDPOINTS.map((endpoint) => ({ endpoint, params: match(endpoint.path, path) })).filter(
-    (found) => found.params !== null,
-  );
+  const matching = endpoints
+    .map((endpoint) => ({ endpoint, params: match(endpoint.path, path) }))
+    .filter((found) => found.params !== null);
   const found = matching.find(({ endpoint }) => endpoint.method === request.method);
   if (!found) return failed(404, `nothing is known of ${request.method} ${url.pathname}`);
-  const body = await readBody(request);
+  const body = found.endpoint.raw ? { json: undefined } : await readBody(request);
   if (body === null) return failed(400, 'the body is too long, or is not JSON');
+  const trailer = (name: string) => request.trailers[name];
   const param = (name: string) => found.params?.get(name) ?? '';
-  return await found.endpoint.answer(running, { param, query: url.searchParams, body: body.json });
+  return await found.endpoint.answer(running, {
+    param,
+    query: url.searchParams,
+    body: body.json,
+    stream: request,
+    trailer,
+  });
 }
 
 /** The `:names` of a template, if the path is of its form. */
