@@ -9,7 +9,8 @@ import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import type { EntryRow, EntryView } from '../../src/operate/api/contract.ts';
+import { run } from '../../src/app/cli/program.ts';
+import type { EntryRow } from '../../src/operate/api/contract.ts';
 import { Daemon, freePort, until } from '../support/daemon.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -41,28 +42,55 @@ sites:
 });
 after(() => daemon.remove());
 
-/** A command of ours as uuxqt calls it. */
-function bring(
+/** A command of ours as uuxqt calls it, in this process: many are tried. */
+async function bring(
   args: readonly string[],
   stdin: string | Buffer,
   env: Record<string, string> = { UU_MACHINE: 'leaf' },
 ): Promise<{ code: number | null; err: string }> {
+  let err = '';
+  const terminal = {
+    out() {},
+    err: (text: string) => void (err += text),
+    tty: false,
+    columns: 80,
+    colour: false,
+    now: () => Date.now(),
+    drained: async () => {},
+  };
+  const input = async function* () {
+    yield Buffer.from(stdin);
+  };
+  const whole = { RESTANTE_CONFIG: daemon.file, ...env };
+  const code = await run({ terminal, env: whole, version: '0', stdin: input() }, args);
+  return { code, err };
+}
+
+/** The same as a process. */
+function execute(
+  args: readonly string[],
+  stdin: string,
+  env: Record<string, string>,
+): Promise<number | null> {
   return new Promise((done) => {
     const child = spawn(join(ROOT, 'bin/restante'), args, {
       env: { PATH: process.env.PATH, RESTANTE_CONFIG: daemon.file, ...env },
-      stdio: ['pipe', 'ignore', 'pipe'],
+      stdio: ['pipe', 'ignore', 'ignore'],
     });
-    let err = '';
-    child.stderr.on('data', (text) => (err += String(text)));
     child.stdin.on('error', () => {});
     child.stdin.end(stdin);
-    child.on('close', (code) => done({ code, err }));
+    child.on('close', done);
   });
 }
 
 const FROM = 'From joe@leaf.example Mon Jan  5 12:00:00 2026 remote from leaf\n';
-const queued = (site: string) => daemon.json<EntryRow[]>('queue', 'list', '--site', site);
-const contentOf = async (id: string) => (await daemon.command('queue', 'export', id)).out;
+const queued = async (site: string): Promise<EntryRow[]> => {
+  const text = (await ask(join(daemon.folder, 'spool/control'), '/queue')).text;
+  const rows = text.split('\n').filter(Boolean);
+  return rows.map((row): EntryRow => JSON.parse(row)).filter((entry) => entry.site === site);
+};
+const contentOf = async (id: string): Promise<string> =>
+  (await ask(join(daemon.folder, 'spool/control'), `/queue/${encodeURIComponent(id)}/content`)).text;
 /** What is new in a queue after `act`. */
 async function newIn(site: string, act: () => Promise<unknown>): Promise<EntryRow[]> {
   const old = new Set((await queued(site)).map((e) => e.id));
@@ -137,10 +165,10 @@ describe('the way back: rmail', () => {
     assert.deepEqual((await queued('>other.example')).at(-1)?.recipients, ['bob@other.example']);
     assert.deepEqual((await queued('listed')).at(-1)?.recipients, ['alice@listed.example']);
     const text = await contentOf(entry?.id ?? '');
-    assert.match(text, /^Received: from leaf by mx2\.example\.net \(Restante[^)]*\)\s+with UUCP id /);
+    assert.match(text, /^Received: from leaf by mx2\.example\.net \(Restante[^)]*\)\s+with UUCP id\s/);
     assert.match(text, /\r\nSubject: x\r\n\r\n\.dot\r\nFrom me\r\n/);
-    const view = await daemon.json<EntryView>('queue', 'show', entry?.id ?? '').catch(() => null);
-    if (view) assert.match(JSON.stringify(view), /sent by the site leaf/);
+    const view = await ask(join(daemon.folder, 'spool/control'), `/queue/${entry?.id}`);
+    assert.match(view.text, /sent by the site leaf/);
   });
 
   test('the null sender is one of its own', async () => {
@@ -227,6 +255,17 @@ describe('the way back: rmail', () => {
       assert.deepEqual(added, []);
     });
   }
+
+  test('the program ends with the exit code, as a process', async () => {
+    const stdin = `${FROM}Subject: x\n\n`;
+    const uucp = { UU_MACHINE: 'leaf' };
+    assert.equal(await execute(['rmail', 'a@victim.example'], stdin, uucp), 0);
+    assert.equal(await execute(['rmail', 'bob@listed.example'], stdin, uucp), 67);
+    assert.equal(
+      await execute(['rmail', 'a@victim.example'], stdin, { ...uucp, RESTANTE_CONFIG: '/nowhere' }),
+      75,
+    );
+  });
 
   test('one that is refused does not keep the others, and is told', async () => {
     const [entry] = await newIn('>victim.example', async () => {
@@ -344,17 +383,17 @@ describe('the socket for other users', () => {
       assert.equal((await bring(['rmail', 'a@victim.example'], `${FROM}Subject: x\n\n`)).code, 0);
     });
     assert.ok(entry);
-    const response = await fetchOver(join(daemon.folder, 'run/rmail'), '/status');
-    assert.equal(response, 404);
-    assert.equal(await fetchOver(join(daemon.folder, 'spool/control'), '/status'), 200);
+    assert.equal((await ask(join(daemon.folder, 'run/rmail'), '/status')).status, 404);
+    assert.equal((await ask(join(daemon.folder, 'spool/control'), '/status')).status, 200);
   });
 });
 
-async function fetchOver(socketPath: string, path: string): Promise<number | undefined> {
+function ask(socketPath: string, path: string): Promise<{ status: number | undefined; text: string }> {
   return new Promise((done, failed) => {
     const asked = request({ socketPath, path }, (response) => {
-      response.resume();
-      done(response.statusCode);
+      let text = '';
+      response.on('data', (chunk) => (text += String(chunk)));
+      response.on('end', () => done({ status: response.statusCode, text }));
     });
     asked.once('error', failed);
     asked.end();
