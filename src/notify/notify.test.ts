@@ -110,6 +110,16 @@ describe('the decision', () => {
     assert.equal((await decide('failure', { allow: [] })).kind, 'untold');
   });
 
+  test('from a sender whose site may send, and proved to be it: told, whoever is allowed', async () => {
+    const received = { kind: 'received', peer: 'leaf', helo: 'leaf', protocol: 'UUCP' } as const;
+    const told = async (origin: Entry['origin'], envelope: Partial<Envelope> = {}) =>
+      (await decide('failure', { entry: { origin }, envelope, allow: [] })).kind;
+    assert.equal(await told({ ...received, sends: 'acme' }), 'notice');
+    assert.equal(await told(received), 'untold');
+    assert.equal(await told({ ...received, authenticated: 'joe' }), 'untold');
+    assert.equal(await told({ ...received, sends: 'acme' }, { sender: '' }), 'untold');
+  });
+
   test('from the null sender: untold, even if everybody is allowed', async () => {
     assert.equal((await decide('failure', { envelope: { sender: '' }, allow: ['', '.'] })).kind, 'untold');
   });
