@@ -75,8 +75,7 @@ export async function* batchInput(
 
 async function* read(id: string, content: ParcelContent): AsyncGenerator<Uint8Array> {
   try {
-    if (content.bytes) yield content.bytes;
-    else yield* content.chunks();
+    yield* content.chunks();
   } catch (fault) {
     throw new SpoiltMail(id, `The mail can not be read: ${String(fault)}`);
   } finally {
