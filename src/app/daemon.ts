@@ -140,7 +140,11 @@ class Daemon {
 
   async close(): Promise<void> {
     const listeners = [...this.#listeners.values()];
-    await Promise.all([...listeners.map((l) => l.stop(GRACE.peers)), this.#control?.close(), this.#couriers?.close()]);
+    await Promise.all([
+      ...listeners.map((l) => l.stop(GRACE.peers)),
+      this.#control?.close(),
+      this.#couriers?.close(),
+    ]);
     await this.#parts.server.close(GRACE.handovers);
     this.#log.info('ended');
   }
