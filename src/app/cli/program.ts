@@ -85,6 +85,7 @@ function describeProgram(context: Context, lazily: Lazily): Command {
   describeSite(program, simple, lazily);
   describeQueue(program, simple, lazily);
   describeSecret(program, simple, lazily);
+  describeGenerate(program, simple, lazily);
   describeCaller(program, simple, lazily);
   return program;
 }
@@ -186,4 +187,28 @@ function describeSecret(program: Command, simple: Simple, lazily: Lazily): void 
   simple(secret, 'remove <name>', 'this login is none any more').action(
     lazily(async () => (await load()).secretRemove),
   );
+}
+
+function describeGenerate(program: Command, simple: Simple, lazily: Lazily): void {
+  const generate = program.command('generate').description('files for the machines around us');
+  const load = () => import('./generate.ts');
+  const placed = (name: string, text: string) =>
+    simple(generate, name, text)
+      .requiredOption('--dir <folder>', 'the folder to write to')
+      .option('--force', 'overwrite what is there')
+      .option('--far-name <name>', "the far end's name; the site's, if it is not said")
+      .option('--near-name <name>', 'our name; the first part of the hostname, if it is not said');
+  placed('uucp <site>', 'a UUCP line to a site: both ends')
+    .option('--over <line>', 'tcp, ssh or pipe', 'tcp')
+    .option('--far-mta <mta>', 'postfix, exim, opensmtpd or none; all three, if it is not said')
+    .option('--address <host:port>', 'where the far end reaches us; the hostname, if it is not said')
+    .option('--listen <address:port>', 'where we answer; on all addresses, if it is not said')
+    .option('--far-address <host:port>', 'where we call the far end; without it only the far end calls')
+    .option('--every <time>', 'how often it calls', '15m')
+    .option('--prefix <folder>', 'where our end is installed; all below it, if it is not /etc/uucp')
+    .option('--far-prefix <folder>', 'where the far end is installed; as --prefix, if it is not said')
+    .option('--user <name>', "UUCP's user", 'uucp')
+    .option('--uucico <path>', 'the program that calls', '/usr/sbin/uucico')
+    .option('--restante <path>', 'what our end runs for mail that comes; this one, if it is not said')
+    .action(lazily(async () => (await load()).generateUucpLine));
 }

@@ -1,0 +1,61 @@
+/**
+ * `restante generate uucp`: a UUCP line between us and a site, both ends complete: Taylor UUCP's files, the commands
+ * that mail is given to, the glue for the far end's mail server, what the machine runs by itself, a test, a page to read.
+ *
+ * It promises: what it makes works as it is; passwords and keys stand only in files that others cannot read; the far end
+ * may run rmail, rsmtp and rcsmtp and nothing else, and can neither fetch nor leave files.
+ */
+import { file, type Generated, type GeneratedFile, SECRET } from './bundle.ts';
+import { checkFile } from './uucp/check.ts';
+import { inboundFiles } from './uucp/inbound.ts';
+import { installFiles, unitsOf } from './uucp/install.ts';
+import { nearFiles } from './uucp/near.ts';
+import { outboundFiles } from './uucp/outbound.ts';
+import { type Given, makePlan, type Plan, tell, type UucpWishes } from './uucp/plan.ts';
+import { readmeFiles } from './uucp/readme.ts';
+import { taylorFiles } from './uucp/taylor.ts';
+import { unitFiles } from './uucp/units.ts';
+
+export type { Given, UucpWishes } from './uucp/plan.ts';
+
+export function generateUucp(given: Given, wishes: UucpWishes): Generated {
+  const plan = makePlan(given, wishes);
+  if (plan.kind === 'unusable') return plan;
+  const { near, far } = plan;
+  const ends = [near, far].flatMap((end) => [
+    ...taylorFiles(plan, end),
+    ...installFiles(plan, end),
+    ...unitFiles(plan, end),
+    checkFile(plan, end),
+  ]);
+  const files = [
+    ...readmeFiles(plan),
+    ...ends,
+    ...nearFiles(plan, near, far),
+    ...inboundFiles(far, near),
+    ...outboundFiles(plan, far, near),
+    ...keyFiles(plan),
+  ];
+  return { kind: 'ok', files, steps: stepsOf(plan) };
+}
+
+/** The far end's key, and what it may do here. */
+function keyFiles(plan: Plan): GeneratedFile[] {
+  if (!plan.key) return [];
+  const { near } = plan;
+  const command = `${plan.uucico} -D${tell(near)} -u ${near.login.name}`;
+  return [
+    file('far/ssh/key', SECRET, plan.key.secret),
+    file('near/ssh/authorized_keys', SECRET, `restrict,command="${command}" ${plan.key.public}`),
+  ];
+}
+
+function stepsOf(plan: Plan): string[] {
+  const start =
+    plan.over === 'tcp' ? `, then systemctl enable --now ${unitsOf(plan, plan.near).join(' ')}` : '';
+  return [
+    `here, as root: sh near/install.sh${start}`,
+    `put the lines of near/restante.yaml into ${plan.config}, then: restante reload; sh near/test.sh`,
+    `give far/ to ${plan.far.name} by a way that others cannot read; far/README.txt says what to do there`,
+  ];
+}
