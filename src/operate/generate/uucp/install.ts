@@ -109,7 +109,7 @@ fi`;
 const LISTEN = `
 #!/bin/sh
 # Answers calls without systemd or inetd, in the foreground: needs socat. Run it as root or @USER@.
-exec socat "TCP-LISTEN:@PORT@,reuseaddr,fork,max-children=20@BIND@" "EXEC:@UUCICO@ -l -D@TELL@"
+exec socat "TCP-LISTEN:@PORT@,reuseaddr,fork,max-children=20@BIND@" "EXEC:@UUCICO@ -l -D@TELL@,nofork"
 `;
 
 /** The programs that the machine starts by itself at this end, by their systemd names. */

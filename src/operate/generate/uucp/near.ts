@@ -1,6 +1,6 @@
 /** What only our end has: the commands that uuxqt runs, and the lines for restante.yaml. */
 import { file, fill, type GeneratedFile, PLAIN, PROGRAM } from '../bundle.ts';
-import { type End, type Plan, tell } from './plan.ts';
+import type { End, Plan } from './plan.ts';
 
 // uuxqt leaves nothing in PATH but the folder of these files.
 const COMMAND = `
@@ -11,13 +11,15 @@ exec @RESTANTE@ @COMMAND@ -c @CONFIG@@ARGUMENTS@
 `;
 
 const YAML = `
-# For @CONFIG@: the site @SITE@ collects by UUCP.
+# For @CONFIG@: the site @SITE@ collects by UUCP, and may send by it.
 sites:
   @SITE@:
     domains: [@DOMAINS@]
     collect: batch
-    batch:
-      command: [uux, @INCLUDE@"-p", "-r", "-n", "@PEER@!rcsmtp"]
+    # Many mails in one compressed job. A job is made when the oldest mail has waited for "every".
+    batch: { uucp: @PEER@, form: bsmtp, compress: gzip, every: @MINUTES@m@INCLUDE@ }
+    # Mail that comes from it goes on, with sender addresses of its own domains.
+    send: true
 `;
 
 export function nearFiles(plan: Plan, end: End, peer: End): GeneratedFile[] {
@@ -32,7 +34,8 @@ export function nearFiles(plan: Plan, end: End, peer: End): GeneratedFile[] {
     SITE: plan.site,
     PEER: peer.name,
     DOMAINS: plan.domains.map((domain) => JSON.stringify(domain)).join(', '),
-    INCLUDE: tell(end) === '' ? '' : `"-I", "${end.folders.prefix}/config", `,
+    MINUTES: String(plan.minutes),
+    INCLUDE: end.folders.own ? `, config: ${end.folders.prefix}/config` : '',
   };
   return [
     command('rmail', 'rmail', ' -- "$@"'),
