@@ -209,6 +209,7 @@ function describeGenerate(program: Command, simple: Simple, lazily: Lazily): voi
     .option('--far-prefix <folder>', 'where the far end is installed; as --prefix, if it is not said')
     .option('--user <name>', "UUCP's user", 'uucp')
     .option('--uucico <path>', 'the program that calls', '/usr/sbin/uucico')
+    .option('--sendmail <path>', "the far end's command that takes mail", '/usr/sbin/sendmail')
     .option('--restante <path>', 'what our end runs for mail that comes; this one, if it is not said')
     .action(lazily(async () => (await load()).generateUucpLine));
 }

@@ -32,7 +32,7 @@ export function generateUucp(given: Given, wishes: UucpWishes): Generated {
     ...readmeFiles(plan),
     ...ends,
     ...nearFiles(plan, near, far),
-    ...inboundFiles(far, near),
+    ...inboundFiles(plan.sendmail, far, near),
     ...outboundFiles(plan, far, near),
     ...keyFiles(plan),
   ];

@@ -60,6 +60,9 @@ for program in @PROGRAMS@; do
   if as test -x "$prefix/bin/$program"; then ok "$prefix/bin/$program can be run"
   else no "$prefix/bin/$program cannot be run by $user" "sh install.sh"; fi
 done
+failed=$(find @SPOOL@/.Failed @SPOOL@/.Corrupt -type f -path "*/$peer/*" 2>/dev/null | wc -l)
+if [ "$failed" = 0 ]; then ok "no job from $peer has failed"
+else no "$failed jobs from $peer have failed: they are kept in @SPOOL@/.Failed and .Corrupt" "@LOG@/Log says why"; fi
 `;
 
 const NEAR = `
@@ -86,29 +89,20 @@ fi
 
 const FAR = String.raw`
 # 4. The mail server
-if [ -x /usr/sbin/sendmail ]; then ok "/usr/sbin/sendmail is there"
-else no "there is no /usr/sbin/sendmail" "install a mail server: mail from @NEAR@ is given to its sendmail command"; fi
-trial=$(mktemp -d) && chmod 755 "$trial"
-cat > "$trial/sendmail" <<'END'
+if [ -x @SENDMAIL@ ]; then ok "@SENDMAIL@ is there"
+else no "there is no @SENDMAIL@" "install a mail server: mail from @NEAR@ is given to its sendmail command"; fi
+if trial=$(as mktemp -d @STATE@/trial.XXXXXX); then
+  as sh -c 'cat > "$1/sendmail" && chmod 700 "$1/sendmail"' sh "$trial" <<'END'
 #!/bin/sh
-cat > "$(dirname "$0")/got"
-for word in "$@"; do printf '%s\n' "$word" >> "$(dirname "$0")/got"; done
+{ cat; printf '%s\n' "$@"; } > "$(dirname "$0")/got"
 END
-chmod 755 "$trial/sendmail"
-if root; then chown -R "$user" "$trial"; fi
-printf 'HELO test\r\nMAIL FROM:<a@test.example>\r\nRCPT TO:<b@test.example>\r\nDATA\r\nSubject: test\r\n\r\n..a dot\r\n.\r\nQUIT\r\n' |
-  gzip | as env RESTANTE_SENDMAIL="$trial/sendmail" "$prefix/bin/rcsmtp"
-want='Subject: test
-
-.a dot
--i
--f
-a@test.example
---
-b@test.example'
-if [ "$(cat "$trial/got" 2>/dev/null)" = "$want" ]; then ok "a batch is taken apart as it should be"
-else no "$prefix/bin/rcsmtp does not work:" "$(cat "$trial/got" 2>/dev/null)"; fi
-rm -rf "$trial"
+  printf 'HELO test\r\nMAIL FROM:<a@test.example>\r\nRCPT TO:<b@test.example>\r\nDATA\r\nSubject: test\r\n\r\n..a dot\r\n.\r\nQUIT\r\n' |
+    gzip | as env RESTANTE_SENDMAIL="$trial/sendmail" "$prefix/bin/rcsmtp"
+  got=$(as cat "$trial/got" 2>/dev/null | tr '\n' '|')
+  if [ "$got" = 'Subject: test||.a dot|-i|-f|a@test.example|--|b@test.example|' ]; then ok "a batch is taken apart as it should be"
+  else no "$prefix/bin/rcsmtp does not work:" "$got"; fi
+  as rm -rf "$trial"
+fi
 kept=$(find @STATE@ -maxdepth 1 \( -name 'refused.*' -o -name 'damaged.*' \) 2>/dev/null | wc -l)
 if [ "$kept" = 0 ]; then ok "no mail was refused by sendmail"
 else no "$kept mails or batches were refused: they are kept in @STATE@" "look at them, then remove them"; fi
@@ -157,6 +151,7 @@ export function checkFile(plan: Plan, end: End): GeneratedFile {
     LOG: end.folders.log,
     USER: plan.user,
     UUCICO: plan.uucico,
+    SENDMAIL: plan.sendmail,
     RESTANTE: plan.restante,
     CONFIG: plan.config,
     TELL: tell(end),

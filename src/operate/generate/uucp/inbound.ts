@@ -17,7 +17,7 @@ umask 077
 LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 # RESTANTE_SENDMAIL is for test.sh.
-sendmail=@DOLLAR@{RESTANTE_SENDMAIL:-/usr/sbin/sendmail}
+sendmail=@DOLLAR@{RESTANTE_SENDMAIL:-@SENDMAIL@}
 state=@STATE@
 say() { echo "$0: $*" >&2; logger -t restante-uucp -p mail.warning -- "$*" 2>/dev/null || true; }
 room() {
@@ -134,8 +134,14 @@ const RCSMTP = `
 exec @PREFIX@/bin/rsmtp
 `;
 
-export function inboundFiles(end: End, peer: End): GeneratedFile[] {
-  const values = { PREFIX: end.folders.prefix, STATE: end.folders.state, PEER: peer.name, DOLLAR: '$' };
+export function inboundFiles(sendmail: string, end: End, peer: End): GeneratedFile[] {
+  const values = {
+    PREFIX: end.folders.prefix,
+    STATE: end.folders.state,
+    PEER: peer.name,
+    SENDMAIL: sendmail,
+    DOLLAR: '$',
+  };
   const program = (name: string, text: string) => file(`far/bin/${name}`, PROGRAM, fill(text, values));
   return [
     program('deliver.sh', DELIVER),

@@ -25,6 +25,7 @@ export interface UucpWishes {
   readonly user?: string;
   readonly every?: string;
   readonly uucico?: string;
+  readonly sendmail?: string;
   readonly restante?: string;
 }
 
@@ -68,6 +69,8 @@ export interface Plan {
   readonly user: string;
   readonly minutes: number;
   readonly uucico: string;
+  /** The far end's command that takes mail. */
+  readonly sendmail: string;
   readonly restante: string;
   readonly config: string;
   /** For `over: ssh`: the far end's key. */
@@ -112,11 +115,13 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
   const prefix = wishes.prefix ?? USUAL;
   const farPrefix = wishes.farPrefix ?? (over === 'pipe' ? `${prefix}-${farName}` : prefix);
   const uucico = wishes.uucico ?? '/usr/sbin/uucico';
+  const sendmail = wishes.sendmail ?? '/usr/sbin/sendmail';
   const restante = wishes.restante ?? given.restante;
   for (const [option, path] of [
     ['--prefix', prefix],
     ['--far-prefix', farPrefix],
     ['--uucico', uucico],
+    ['--sendmail', sendmail],
     ['--restante', restante],
     ['-c', given.config],
   ] as const) {
@@ -164,6 +169,7 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
     user,
     minutes,
     uucico,
+    sendmail,
     restante,
     config: given.config,
     ...(over === 'ssh' ? { key: given.key(`uucp ${farName}`) } : {}),

@@ -22,7 +22,7 @@ over @LINE@.
 
 3. The mail server
    Coming in: nothing to do but that your domains are local to it. rmail, rsmtp
-   and rcsmtp in @PREFIX@/bin give each mail to /usr/sbin/sendmail.
+   and rcsmtp in @PREFIX@/bin give each mail to @SENDMAIL@.
    Going out: @MTA@
 
 4. How to call
@@ -98,6 +98,7 @@ export function readmeFiles(plan: Plan): GeneratedFile[] {
     LOG: far.folders.log,
     USER: plan.user,
     UUCICO: plan.uucico,
+    SENDMAIL: plan.sendmail,
     TELL: tell(far),
     CONFIG: plan.config,
     MINUTES: String(plan.minutes),
