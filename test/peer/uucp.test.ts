@@ -3,10 +3,15 @@
  * compared one by one, octet for octet.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { freePort } from '../support/daemon.ts';
+import { until } from './lab.ts';
+import { Hurdle } from './uucp/hurdle.ts';
 import { UucpLine } from './uucp/line.ts';
-import { atRestante, atSendmail, compressed, forRmail, listed, mails } from './uucp/mails.ts';
+import { atRestante, atSendmail, compressed, forRmail, listed, type Mail, mails } from './uucp/mails.ts';
 
 const COUNT = 20;
 
@@ -52,6 +57,92 @@ for (const over of ['tcp', 'pipe'] as const) {
     });
   }
 }
+
+const ROUNDS = 4;
+
+/** 200 kB in base64; always the same for a number. */
+function noise(n: number): Buffer {
+  const blocks = Array.from({ length: 4700 }, (_, i) => createHash('sha256').update(`${n}.${i}`).digest());
+  return Buffer.concat(blocks);
+}
+
+/** Jobs of about 200 kB that do not compress. */
+function large(count: number): Mail[] {
+  return mails('large', count, 'leaf.example', [200, 300]).map((mail, n) => ({
+    ...mail,
+    content: Buffer.concat(
+      [
+        mail.content,
+        noise(n)
+          .toString('base64')
+          .match(/.{1,76}/g)
+          ?.join('\n') ?? '',
+        '\n',
+      ].map((part) => Buffer.from(part)),
+    ),
+  }));
+}
+
+/** Calls until the line falls silent, kills one end, and again; then one whole call. */
+async function killedCalls(
+  line: UucpLine,
+  silent: (octets: number) => Promise<void>,
+  heal: () => void,
+): Promise<void> {
+  const all = large(8);
+  for (const mail of all) line.uux('near', compressed([mail]), 'leaf!rcsmtp');
+  for (let round = 0; round < ROUNDS; round++) {
+    const fallen = silent(100_000 + Math.floor(Math.random() * 500_000));
+    const call = line.call();
+    const ended = once(call, 'exit');
+    await fallen;
+    line.kill(round % 2 === 0 ? 'far' : 'near', call);
+    heal();
+    await ended;
+  }
+  await once(line.call(), 'exit');
+  await line.settled();
+  assert.deepEqual(
+    listed(line.taken('far').map(atSendmail)),
+    listed(all),
+    'nothing is lost, nothing comes twice',
+  );
+}
+
+describe('a call that is killed', () => {
+  test('over tcp, as root: the next call goes on where it was, and no mail is lost or doubled', async (t) => {
+    const port = await freePort();
+    const hurdle = await Hurdle.before(port);
+    const line = await UucpLine.make({ over: 'tcp', as: 'root', port, through: hurdle.port });
+    try {
+      await killedCalls(
+        line,
+        (octets) => hurdle.silentAfter(octets),
+        () => hurdle.heal(),
+      );
+      const size = 8 * 200_000;
+      t.diagnostic(`${ROUNDS} calls killed; ${hurdle.passed} octets came for about ${size}`);
+      assert.ok(hurdle.passed < size * 1.3, `${hurdle.passed} octets: files went on where they were cut`);
+    } finally {
+      hurdle.close();
+      await line.close();
+    }
+  });
+
+  test('over a pipe, as nobody: no mail is lost or doubled', async () => {
+    const line = await UucpLine.make({ over: 'pipe', as: 'nobody' });
+    try {
+      const silent = async (octets: number): Promise<void> => {
+        rmSync(line.path('stopped'), { force: true });
+        writeFileSync(line.path('cut'), String(octets));
+        await until('the line is silent', 60, () => existsSync(line.path('stopped')));
+      };
+      await killedCalls(line, silent, () => rmSync(line.path('cut')));
+    } finally {
+      await line.close();
+    }
+  });
+});
 
 describe('what the far end may not do', () => {
   test('it can fetch no file, leave none, and run nothing but rmail, rsmtp and rcsmtp', async () => {

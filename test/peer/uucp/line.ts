@@ -66,10 +66,13 @@ export class UucpLine {
     const owner = spec.as === 'root' ? null : NOBODY;
     if (owner !== null) chownSync(this.folder, owner, owner);
     const uucico = this.path('uucico');
-    if (owner === null) {
-      // Called by its own name, it stays what it is: it belongs to uucp and runs as that.
-      writeFileSync(uucico, '#!/bin/sh\nexec /usr/sbin/uucico "$@"\n', { mode: 0o755 });
-    } else copyFileSync('/usr/sbin/uucico', uucico);
+    // In its own place it belongs to uucp and runs as that; a copy runs as whoever calls it.
+    const real = owner === null ? '/usr/sbin/uucico' : this.path('uucico.own');
+    if (owner !== null) {
+      copyFileSync('/usr/sbin/uucico', real);
+      chmodSync(real, 0o755);
+    }
+    writeFileSync(uucico, this.#wrapper(real));
     chmodSync(uucico, 0o755);
     for (const name of ['near.got', 'far.got']) {
       mkdirSync(this.path(name));
@@ -96,6 +99,20 @@ export class UucpLine {
 
   path(name: string): string {
     return join(this.folder, name);
+  }
+
+  /** With a file `cut` that holds a number: who is called through a pipe is not heard any more after so many octets. */
+  #wrapper(real: string): string {
+    return `#!/bin/sh
+case " $* " in
+  *' -u '*)
+    if [ -f ${this.path('cut')} ]; then
+      ${real} "$@" | { head -c "$(cat ${this.path('cut')})"; : > ${this.path('stopped')}; cat > /dev/null; }
+      exit
+    fi ;;
+esac
+exec ${real} "$@"
+`;
   }
 
   /** `name` takes what it gets on its standard input, with its arguments, into a folder of its own. */
@@ -178,6 +195,22 @@ mv "$d" "${this.path(into)}/$(basename "$d" | tr -d .)"
     return spawn(command ?? '', args, { stdio: 'ignore' });
   }
 
+  /** Ends a process of this line as a power cut would. */
+  kill(side: 'near' | 'far', call: ChildProcess): void {
+    const own = this.path(`${side}/config`);
+    const found = readdirSync('/proc').filter((pid) => {
+      if (!/^\d+$/.test(pid)) return false;
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+        return words.includes(own) && (words[0] ?? '').endsWith('uucico');
+      } catch {
+        return false;
+      }
+    });
+    for (const pid of found) process.kill(Number(pid), 'SIGKILL');
+    if (found.length === 0) throw new Error(`no uucico runs at the ${side} end; the call: ${call.exitCode}`);
+  }
+
   /** The far end's own test, with a call. Throws if one of its steps is wrong. */
   test(side: 'near' | 'far', ...words: string[]): string {
     return this.run('sh', this.path(`made/${side}/test.sh`), ...words);
@@ -191,8 +224,8 @@ mv "$d" "${this.path(into)}/$(basename "$d" | tr -d .)"
   /** Names of job files that wait at an end. */
   waiting(side: 'near' | 'far'): string[] {
     const spool = this.path(`${side}/spool`);
-    return readdirSync(spool, { recursive: true, encoding: 'utf8' }).filter((name) =>
-      /\/[CDX]\.\/./.test(name),
+    return readdirSync(spool, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => !name.startsWith('.') && /\/[CDX]\.\/./.test(name),
     );
   }
 
