@@ -1,17 +1,22 @@
 /** `restante generate`: files for the machines around us. It reads the configuration and needs no server. */
+import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { errorCode } from '../../base/files.ts';
 import { showProblem } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { Generated } from '../../operate/generate/bundle.ts';
+import { generateNncp, type NncpWishes, type NodeKeys, readKeys } from '../../operate/generate/nncp.ts';
 import { sshKey } from '../../operate/generate/uucp/ssh-key.ts';
 import { generateUucp, type UucpWishes } from '../../operate/generate/uucp.ts';
 import type { Site } from '../../site/site.ts';
 import { type Common, type Context, configFile } from './context.ts';
 import { count, printJson } from './format.ts';
 import { type Exit, Stop } from './terminal.ts';
+
+const PROGRAM = resolve(import.meta.dirname, '../../../bin/restante');
 
 interface Placed extends Common {
   readonly dir?: string;
@@ -30,13 +35,75 @@ export async function generateUucpLine(
       domains: site.domains,
       hostname: config.hostname,
       config: config.file,
-      restante: resolve(import.meta.dirname, '../../../bin/restante'),
+      restante: PROGRAM,
       password,
       key: sshKey,
     },
     options,
   );
   return place(context, options, made);
+}
+
+interface KeyFiles {
+  /** Our nncp.hjson, which stays: only the neighbour is added to it. */
+  readonly join?: string;
+  readonly nearKeys?: string;
+  readonly farKeys?: string;
+}
+
+export async function generateNncpLine(
+  context: Context,
+  options: Placed & NncpWishes & KeyFiles,
+  name: string,
+): Promise<Exit> {
+  const { config, site } = siteOf(context, options, name);
+  const near = options.join === undefined ? nodeKeys('--near-keys', options.nearKeys) : joined(options.join);
+  const far = nodeKeys('--far-keys', options.farKeys);
+  const made = generateNncp(
+    {
+      site: site.name,
+      domains: site.domains,
+      hostname: config.hostname,
+      config: config.file,
+      restante: PROGRAM,
+      keys: { near, far },
+    },
+    options,
+  );
+  return place(context, options, made);
+}
+
+const newKeys = (): string =>
+  execFileSync('nncp-cfgnew', ['-nocomments'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: 60_000,
+  });
+
+/** Of the file that was named, or new ones. */
+function nodeKeys(option: string, path: string | undefined): NodeKeys {
+  let text: string;
+  try {
+    text = path === undefined ? newKeys() : readFileSync(path, 'utf8');
+  } catch (error) {
+    if (path !== undefined) throw new Stop(2, `${option} ${path}: cannot be read (${errorCode(error)})`);
+    throw new Stop(
+      1,
+      'nncp-cfgnew makes the keys, and it cannot be run here: apt-get install nncp, or run "nncp-cfgnew -nocomments > FILE" ' +
+        'for each end on a machine that has it, and name the files by --near-keys and --far-keys',
+    );
+  }
+  const keys = readKeys(text);
+  if (keys) return keys;
+  throw new Stop(
+    2,
+    `${option} ${path ?? ''}: no keys are found in it: "self: { id: … }" of an nncp.hjson is needed`,
+  );
+}
+
+function joined(path: string): NodeKeys {
+  const { secret: _, ...open } = nodeKeys('--join', path);
+  return open;
 }
 
 /** The configuration, and the site in it that is meant. */

@@ -197,19 +197,28 @@ function describeGenerate(program: Command, simple: Simple, lazily: Lazily): voi
       .requiredOption('--dir <folder>', 'the folder to write to')
       .option('--force', 'overwrite what is there')
       .option('--far-name <name>', "the far end's name; the site's, if it is not said")
-      .option('--near-name <name>', 'our name; the first part of the hostname, if it is not said');
+      .option('--near-name <name>', 'our name; the first part of the hostname, if it is not said')
+      .option('--far-mta <mta>', 'postfix, exim, opensmtpd or none; all three, if it is not said')
+      .option('--address <host:port>', 'where the far end reaches us; the hostname, if it is not said')
+      .option('--listen <address:port>', 'where we answer; on all addresses, if it is not said')
+      .option('--every <time>', 'how often the far end calls', '15m')
+      .option('--prefix <folder>', 'where our end is installed, if not in the usual place: all is below it')
+      .option('--far-prefix <folder>', 'where the far end is installed; as --prefix, if it is not said')
+      .option('--sendmail <path>', "the far end's command that takes mail", '/usr/sbin/sendmail')
+      .option('--restante <path>', 'what our end runs for mail that comes; this one, if it is not said');
   placed('uucp <site>', 'a UUCP line to a site: both ends')
     .option('--over <line>', 'tcp, ssh or pipe', 'tcp')
-    .option('--far-mta <mta>', 'postfix, exim, opensmtpd or none; all three, if it is not said')
-    .option('--address <host:port>', 'where the far end reaches us; the hostname, if it is not said')
-    .option('--listen <address:port>', 'where we answer; on all addresses, if it is not said')
     .option('--far-address <host:port>', 'where we call the far end; without it only the far end calls')
-    .option('--every <time>', 'how often it calls', '15m')
-    .option('--prefix <folder>', 'where our end is installed; all below it, if it is not /etc/uucp')
-    .option('--far-prefix <folder>', 'where the far end is installed; as --prefix, if it is not said')
     .option('--user <name>', "UUCP's user", 'uucp')
     .option('--uucico <path>', 'the program that calls', '/usr/sbin/uucico')
-    .option('--sendmail <path>', "the far end's command that takes mail", '/usr/sbin/sendmail')
-    .option('--restante <path>', 'what our end runs for mail that comes; this one, if it is not said')
     .action(lazily(async () => (await load()).generateUucpLine));
+  placed('nncp <site>', 'an NNCP line to a site: both nodes')
+    .option('--user <name>', "NNCP's user", 'nncp')
+    .option('--join <file>', 'our nncp.hjson, which stays: only the neighbour is added')
+    .option('--near-keys <file>', 'our keys, made by nncp-cfgnew; new ones, if it is not said')
+    .option(
+      '--far-keys <file>',
+      "the far end's keys; its public ones are enough; new ones, if it is not said",
+    )
+    .action(lazily(async () => (await load()).generateNncpLine));
 }

@@ -6,11 +6,11 @@
  * may run rmail, rsmtp and rcsmtp and nothing else, and can neither fetch nor leave files.
  */
 import { file, type Generated, type GeneratedFile, SECRET } from './bundle.ts';
+import { inboundFiles } from './far/inbound.ts';
+import { type FarEnd, outboundFiles } from './far/outbound.ts';
 import { checkFile } from './uucp/check.ts';
-import { inboundFiles } from './uucp/inbound.ts';
 import { installFiles, unitsOf } from './uucp/install.ts';
 import { nearFiles } from './uucp/near.ts';
-import { outboundFiles } from './uucp/outbound.ts';
 import { type Given, makePlan, type Plan, tell, type UucpWishes } from './uucp/plan.ts';
 import { readmeFiles } from './uucp/readme.ts';
 import { taylorFiles } from './uucp/taylor.ts';
@@ -32,12 +32,24 @@ export function generateUucp(given: Given, wishes: UucpWishes): Generated {
     ...readmeFiles(plan),
     ...ends,
     ...nearFiles(plan, near, far),
-    ...inboundFiles(plan.sendmail, far, near),
-    ...outboundFiles(plan, far, near),
+    ...inboundFiles(farEnd(plan)),
+    ...outboundFiles(farEnd(plan)),
     ...keyFiles(plan),
   ];
   return { kind: 'ok', files, steps: stepsOf(plan) };
 }
+
+const farEnd = ({ near, far, user, sendmail, mtas, domains }: Plan): FarEnd => ({
+  name: far.name,
+  near: near.name,
+  prefix: far.folders.prefix,
+  state: far.folders.state,
+  user,
+  sendmail,
+  mtas,
+  domains,
+  queue: `gzip -9 < "$work/batch" > "$work/job" && uux${tell(far)} -p -r -n '${near.name}!rcsmtp' < "$work/job"`,
+});
 
 /** The far end's key, and what it may do here. */
 function keyFiles(plan: Plan): GeneratedFile[] {

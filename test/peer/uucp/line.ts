@@ -9,7 +9,6 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -19,6 +18,7 @@ import {
 import { join, resolve } from 'node:path';
 import { freePort } from '../../support/daemon.ts';
 import { until } from '../lab.ts';
+import { standIn, type Taken, taken } from './stand-in.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const NEEDED: Record<string, string> = {
@@ -36,13 +36,6 @@ export interface LineSpec {
   readonly through?: number;
   readonly port?: number;
   readonly more?: readonly string[];
-}
-
-/** One mail, or one job, as it was given to a stand-in. */
-export interface Taken {
-  readonly args: readonly string[];
-  readonly machine: string;
-  readonly content: Buffer;
 }
 
 export class UucpLine {
@@ -74,12 +67,8 @@ export class UucpLine {
     }
     writeFileSync(uucico, this.#wrapper(real));
     chmodSync(uucico, 0o755);
-    for (const name of ['near.got', 'far.got']) {
-      mkdirSync(this.path(name));
-      chmodSync(this.path(name), 0o777);
-    }
-    this.#standIn('sendmail', 'far.got');
-    this.#standIn('restante', 'near.got');
+    standIn(this.path('sendmail'), this.path('far.got'));
+    standIn(this.path('restante'), this.path('near.got'));
     writeFileSync(
       this.path('restante.yaml'),
       'hostname: mx2.example.net\nspool: spool\nsites: { leaf: { domains: [leaf.example] } }\n',
@@ -115,33 +104,8 @@ exec ${real} "$@"
 `;
   }
 
-  /** `name` takes what it gets on its standard input, with its arguments, into a folder of its own. */
-  #standIn(name: string, into: string): void {
-    const text = `#!/bin/sh
-PATH=/usr/bin:/bin
-[ "$1" = check ] && { echo good; exit 0; }
-d=$(mktemp -d ${this.path(into)}/.XXXXXX) || exit 75
-cat > "$d/content"
-for a in "$@"; do printf '%s\\n' "$a" >> "$d/args"; done
-printf '%s' "\${UU_MACHINE:-}" > "$d/machine"
-chmod -R a+rX "$d"
-mv "$d" "${this.path(into)}/$(basename "$d" | tr -d .)"
-`;
-    writeFileSync(this.path(name), text, { mode: 0o755 });
-    chmodSync(this.path(name), 0o755);
-  }
-
   taken(side: 'near' | 'far'): Taken[] {
-    const folder = this.path(`${side}.got`);
-    return readdirSync(folder)
-      .filter((name) => !name.startsWith('.'))
-      .map((name) => ({
-        args: readFileSync(join(folder, name, 'args'), 'utf8')
-          .trimEnd()
-          .split('\n'),
-        machine: readFileSync(join(folder, name, 'machine'), 'utf8'),
-        content: readFileSync(join(folder, name, 'content')),
-      }));
+    return taken(this.path(`${side}.got`));
   }
 
   async #listen(): Promise<void> {

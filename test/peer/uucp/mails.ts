@@ -4,7 +4,7 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { corpusMail } from '../lab/corpus.ts';
-import type { Taken } from './line.ts';
+import type { Taken } from './stand-in.ts';
 
 export interface Mail {
   readonly sender: string;
@@ -12,13 +12,22 @@ export interface Mail {
   readonly content: Buffer;
 }
 
-/** Of all kinds: 1 to 5 recipients, the null sender, addresses of more than ASCII, dots, 8-bit, From lines. */
-export function mails(name: string, count: number, domain: string, size: readonly [number, number]): Mail[] {
+/**
+ * Of all kinds: 1 to 5 recipients, the null sender, addresses of more than ASCII, dots, 8-bit, From lines. `plain`: only
+ * addresses that need no quoting on a command line, which are all that Restante gives to rmail.
+ */
+export function mails(
+  name: string,
+  count: number,
+  domain: string,
+  size: readonly [number, number],
+  plain = false,
+): Mail[] {
   return Array.from({ length: count }, (_, n) => {
     const sender =
       n % 7 === 3 ? '' : n % 11 === 5 ? `jürgen+${n}@bücher.example` : `o'neil&${n}=a@sender.example`;
     const recipients = Array.from({ length: 1 + (n % 5) }, (_, i) =>
-      i === 3 ? `käthe.${n}@${domain}` : `u${n}.${i}$x@${domain}`,
+      i === 3 ? `käthe.${n}@${domain}` : `u${n}.${i}${plain ? '' : '$x'}@${domain}`,
     );
     const mail = corpusMail({ name, count, size, sender: 'x@sender.example', domains: [domain] }, n);
     return {
@@ -34,14 +43,9 @@ export const shown = ({ sender, recipients, content }: Mail): string =>
 
 export const listed = (all: readonly Mail[]): string[] => all.map(shown).sort();
 
-/** What rmail gets: one From line, with MAILER-DAEMON for the null sender. */
-export const forRmail = ({ sender, content }: Mail, host: string): Buffer =>
-  Buffer.concat([
-    Buffer.from(
-      `From ${sender === '' ? 'MAILER-DAEMON' : sender} Wed Jun 25 10:00:00 2025 remote from ${host}\n`,
-    ),
-    content,
-  ]);
+/** What rmail gets from Restante: one From line, with <> for the null sender. */
+export const forRmail = ({ sender, content }: Mail): Buffer =>
+  Buffer.concat([Buffer.from(`From ${sender === '' ? '<>' : sender} Wed Jun 25 10:00:00 2025\n`), content]);
 
 /** RFC 2442: many mails in one job. */
 export function batch(all: readonly Mail[]): Buffer {
@@ -72,12 +76,10 @@ export function atRestante({ args, content }: Taken): Mail[] {
   if (command === 'rmail' && dashes === '--') {
     const end = content.indexOf('\n');
     const sender = content.subarray(0, end).toString('utf8').split(' ')[1] ?? '?';
-    return [
-      { sender: sender === 'MAILER-DAEMON' ? '' : sender, recipients, content: content.subarray(end + 1) },
-    ];
+    return [{ sender: sender === '<>' ? '' : sender, recipients, content: content.subarray(end + 1) }];
   }
   if (command !== 'rsmtp') throw new Error(`restante ${args.join(' ')}`);
-  return unbatched(gunzipSync(content));
+  return unbatched(content[0] === 0x1f ? gunzipSync(content) : content);
 }
 
 function unbatched(text: Buffer): Mail[] {

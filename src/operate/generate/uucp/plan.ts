@@ -3,10 +3,9 @@
  * made from this value. What the user said is checked here, since names and paths stand in files of several languages.
  */
 import { isPlainPath, type Unusable, unusable } from '../bundle.ts';
+import { isMta, MTAS, type Mta } from '../far/outbound.ts';
 
 export type Over = 'tcp' | 'ssh' | 'pipe';
-export type Mta = 'postfix' | 'exim' | 'opensmtpd';
-export const MTAS: readonly Mta[] = ['postfix', 'exim', 'opensmtpd'];
 
 /** What the user may say, as strings of the command line. */
 export interface UucpWishes {
@@ -90,7 +89,7 @@ export interface Given {
 
 const USUAL = '/etc/uucp';
 // Job files are named by it. Taylor UUCP takes any length, older ones look at seven letters.
-const NAME = /^[a-z0-9][a-z0-9-]{0,13}$/;
+export const NAME = /^[a-z0-9][a-z0-9-]{0,13}$/;
 const PORTS: Record<Over, number> = { tcp: 540, ssh: 22, pipe: 0 };
 
 export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'ok' } & Plan) | Unusable {
@@ -177,9 +176,8 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
 }
 
 const isOver = (word: string): word is Over => word in PORTS;
-const isMta = (word: string): word is Mta => MTAS.some((mta) => mta === word);
 
-const nameFrom = (text: string): string =>
+export const nameFrom = (text: string): string =>
   text
     .toLowerCase()
     .replace(/[^a-z0-9-]/g, '-')
@@ -208,7 +206,7 @@ function foldersOf(prefix: string): Folders {
   };
 }
 
-function whereOf(text: string, usual: number): Where | null {
+export function whereOf(text: string, usual: number): Where | null {
   const found = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::(\d{1,5}))?$/.exec(text);
   const host = found?.[1] ?? found?.[2];
   if (host === undefined || host.startsWith('-')) return null;
@@ -216,7 +214,7 @@ function whereOf(text: string, usual: number): Where | null {
   return port > 65535 ? null : { host, port };
 }
 
-function minutesOf(text: string): number | null {
+export function minutesOf(text: string): number | null {
   const found = /^(\d{1,3})([mh])$/.exec(text);
   if (!found) return null;
   const minutes = Number(found[1]) * (found[2] === 'h' ? 60 : 1);

@@ -41,7 +41,7 @@ over @LINE@.
    uustat -m@TELL@       the last call;  uustat -a@TELL@  what waits to be sent
    @STATE@
                          refused.* and damaged.*: what your sendmail did not take
-   journalctl -t restante-uucp, and the log of your mail server.
+   journalctl -t restante-mail, and the log of your mail server.
    A call that breaks loses nothing: the next one goes on with the rest.
 
 @SECURITY@

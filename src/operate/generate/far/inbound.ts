@@ -7,11 +7,11 @@
  * sendmail refuses for good is kept in a folder. RFC 2442: batch SMTP.
  */
 import { file, fill, type GeneratedFile, PROGRAM } from '../bundle.ts';
-import type { End } from './plan.ts';
+import type { FarEnd } from './outbound.ts';
 
 /** Read by the three programs; it hands over one mail. */
 const DELIVER = String.raw`
-# Read by rmail and rsmtp, which uuxqt runs with a bare environment. Sysexits: 65 bad data, 75 try again.
+# Read by rmail and rsmtp, which uuxqt and nncp-toss run. Sysexits: 65 bad data, 75 try again.
 set -u
 umask 077
 LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -19,7 +19,7 @@ export LC_ALL PATH
 # RESTANTE_SENDMAIL is for test.sh.
 sendmail=@DOLLAR@{RESTANTE_SENDMAIL:-@SENDMAIL@}
 state=@STATE@
-say() { echo "$0: $*" >&2; logger -t restante-uucp -p mail.warning -- "$*" 2>/dev/null || true; }
+say() { echo "$0: $*" >&2; logger -t restante-mail -p mail.warning -- "$*" 2>/dev/null || true; }
 room() {
   [ -d "$state" ] || mkdir -p "$state" || exit 75
   work=$(mktemp -d "$state/in.XXXXXX") || exit 75
@@ -134,12 +134,12 @@ const RCSMTP = `
 exec @PREFIX@/bin/rsmtp
 `;
 
-export function inboundFiles(sendmail: string, end: End, peer: End): GeneratedFile[] {
+export function inboundFiles(far: FarEnd): GeneratedFile[] {
   const values = {
-    PREFIX: end.folders.prefix,
-    STATE: end.folders.state,
-    PEER: peer.name,
-    SENDMAIL: sendmail,
+    PREFIX: far.prefix,
+    STATE: far.state,
+    PEER: far.near,
+    SENDMAIL: far.sendmail,
     DOLLAR: '$',
   };
   const program = (name: string, text: string) => file(`far/bin/${name}`, PROGRAM, fill(text, values));

@@ -1,10 +1,29 @@
 /**
  * Mail from the far end's MTA to us: one program for every MTA, and the lines that make each MTA call it. A mail goes as
- * a compressed batch of one, so that addresses stand in the job's data and never on uux's command line, where `(`, `<`,
- * `;` and `|` have meanings. RFC 2442: batch SMTP; RFC 6152: BODY=8BITMIME; RFC 6531: SMTPUTF8.
+ * a batch of one, so that addresses stand in its data and never on the command line of uux, where `(`, `<`, `;` and `|`
+ * have meanings. RFC 2442: batch SMTP; RFC 6152: BODY=8BITMIME; RFC 6531: SMTPUTF8.
  */
 import { file, fill, type GeneratedFile, PLAIN, PROGRAM } from '../bundle.ts';
-import type { End, Mta } from './plan.ts';
+
+export type Mta = 'postfix' | 'exim' | 'opensmtpd';
+export const MTAS: readonly Mta[] = ['postfix', 'exim', 'opensmtpd'];
+export const isMta = (word: string): word is Mta => MTAS.some((mta) => mta === word);
+
+/** The end where the site's mail server is. */
+export interface FarEnd {
+  readonly name: string;
+  /** What the far end calls us. */
+  readonly near: string;
+  readonly prefix: string;
+  /** For mails and batches that are being worked on. */
+  readonly state: string;
+  readonly user: string;
+  readonly sendmail: string;
+  readonly mtas: readonly Mta[];
+  readonly domains: readonly string[];
+  /** A shell command that queues what it gets on standard input, a batch in `$work/batch`. */
+  readonly queue: string;
+}
 
 const OUT = String.raw`
 #!/bin/sh
@@ -16,7 +35,7 @@ export LC_ALL PATH
 [ $# -ge 4 ] && [ "$1" = -f ] && [ "$3" = -- ] || { echo "usage: $0 -f SENDER -- RECIPIENT..." >&2; exit 64; }
 from=$2
 shift 3
-case $from in '' | '<>' | MAILER-DAEMON) from= ;; esac
+case $from in '<'*'>') from=@DOLLAR@{from#<} from=@DOLLAR@{from%>} ;; MAILER-DAEMON) from= ;; esac
 bad=$(printf '%s' "$from$*" | tr -cd '\000-\037<>\177' | wc -c)
 [ "$bad" -eq 0 ] || { echo "an address with a control character or a bracket" >&2; exit 65; }
 work=$(mktemp -d "@STATE@/out.XXXXXX") || exit 75
@@ -33,19 +52,18 @@ if [ "$(printf '%s' "$from$*" | tr -cd '\200-\377' | wc -c)" -gt 0 ]; then optio
   awk '{ sub(/\r$/, ""); sub(/^\./, ".."); printf "%s\r\n", $0 }' "$work/mail" || exit 75
   printf '.\r\nQUIT\r\n'
 } > "$work/batch" || exit 75
-gzip -9 < "$work/batch" > "$work/job" || exit 75
-uux@TELL@ -p -r -n '@PEER@!rcsmtp' < "$work/job" || exit 75
+@QUEUE@ || exit 75
 `;
 
 const POSTFIX = `
 # Postfix at @FAR@: mail for @DOMAINS@ is local here, all other mail goes to @NEAR@.
 # 1. Append to /etc/postfix/master.cf:
 
-restante-uucp unix -    n       n       -       20      pipe
+restante-@NEAR@ unix -    n       n       -       20      pipe
   flags=q user=@USER@ null_sender=<> argv=@PREFIX@/bin/to-@NEAR@ -f @DOLLAR@{sender} -- @DOLLAR@{recipient}
 
 # 2. Run:
-#    postconf -e 'default_transport = restante-uucp' 'relayhost =' 'disable_dns_lookups = yes'
+#    postconf -e 'default_transport = restante-@NEAR@' 'relayhost =' 'disable_dns_lookups = yes'
 #    postfix reload
 # 3. Mail from @NEAR@ comes by sendmail; the domains have to be yours:
 #    postconf mydestination        (or virtual_mailbox_domains) must name: @DOMAINS@
@@ -60,14 +78,14 @@ trusted_users = @USER@
 
 # 2. Routers, before dnslookup or smarthost (Debian: conf.d/router, a name below 200):
 
-restante_uucp:
+restante_@SAFE@:
   driver = accept
   domains = ! +local_domains
-  transport = restante_uucp
+  transport = restante_@SAFE@
 
 # 3. Transports (Debian: conf.d/transport):
 
-restante_uucp:
+restante_@SAFE@:
   driver = pipe
   command = @PREFIX@/bin/to-@NEAR@ -f "<@DOLLAR@sender_address>" -- @DOLLAR@pipe_addresses
   user = @USER@
@@ -84,33 +102,30 @@ const OPENSMTPD = `
 # OpenSMTPD at @FAR@: mail for @DOMAINS@ is local here, all other mail goes to @NEAR@.
 # Add to /etc/smtpd.conf (Debian: the same), the match line last:
 
-action "restante-uucp" mda "@PREFIX@/bin/to-@NEAR@ -f '%{sender}' -- '%{rcpt}'" user @USER@
-match from local for any action "restante-uucp"
+action "restante-@NEAR@" mda "@PREFIX@/bin/to-@NEAR@ -f \\"@DOLLAR@SENDER\\" -- \\"@DOLLAR@RECIPIENT\\"" user @USER@
+match from local for any action "restante-@NEAR@"
 
 # The domains that are local here have a match line of their own above it: @DOMAINS@
 `;
 
 const GLUE: Record<Mta, string> = { postfix: POSTFIX, exim: EXIM, opensmtpd: OPENSMTPD };
 
-export function outboundFiles(
-  plan: { readonly mtas: readonly Mta[]; readonly domains: readonly string[]; readonly user: string },
-  end: End,
-  peer: End,
-): GeneratedFile[] {
+export function outboundFiles(far: FarEnd): GeneratedFile[] {
   const values = {
-    PREFIX: end.folders.prefix,
-    STATE: end.folders.state,
-    NAME: end.name,
-    FAR: end.name,
-    NEAR: peer.name,
-    PEER: peer.name,
-    USER: plan.user,
-    DOMAINS: plan.domains.join(' '),
+    PREFIX: far.prefix,
+    STATE: far.state,
+    NAME: far.name,
+    FAR: far.name,
+    NEAR: far.near,
+    SAFE: far.near.replaceAll('-', '_'),
+    PEER: far.near,
+    USER: far.user,
+    DOMAINS: far.domains.join(' '),
     DOLLAR: '$',
-    TELL: end.folders.own ? ` -I ${end.folders.prefix}/config` : '',
+    QUEUE: far.queue,
   };
   return [
-    file(`far/bin/to-${peer.name}`, PROGRAM, fill(OUT, values)),
-    ...plan.mtas.map((mta) => file(`far/mta/${mta}.txt`, PLAIN, fill(GLUE[mta], values))),
+    file(`far/bin/to-${far.near}`, PROGRAM, fill(OUT, values)),
+    ...far.mtas.map((mta) => file(`far/mta/${mta}.txt`, PLAIN, fill(GLUE[mta], values))),
   ];
 }
