@@ -120,7 +120,11 @@ else no "$kept mails or batches were refused: they are kept in @STATE@" "look at
 
 # 4. A call
 if [ "$one" = call ]; then
-  if said=$(as nncp-call -cfg "$config" -quiet -autotoss @PEER@ main 2>&1); then ok "the call to @PEER@ was good"
+  # With -autotoss a good call can exit 1.
+  if said=$(as nncp-call -cfg "$config" -quiet @PEER@ 2>&1); then
+    ok "the call to @PEER@ was good"
+    if said=$(as nncp-toss -cfg "$config" -quiet -node @PEER@ 2>&1); then ok "what came was handed over"
+    else no "not all that came could be handed over" "$said"; fi
   else no "the call to @PEER@ failed" "$said" "does @HOST@ port @PORT@ answer?"; fi
 else
   echo "-    no call was made: sh test.sh call"
