@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { describe, test } from 'node:test';
-import { freePort } from '../support/daemon.ts';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import type { EntryRow } from '../../src/operate/api/contract.ts';
+import { Daemon, freePort } from '../support/daemon.ts';
 import { until } from './lab.ts';
 import { Hurdle } from './uucp/hurdle.ts';
 import { UucpLine } from './uucp/line.ts';
@@ -49,7 +51,6 @@ for (const over of ['tcp', 'pipe'] as const) {
     test(`over ${over}, as ${as}: mail goes both ways in one call, by rmail and in compressed batches`, async () => {
       const line = await UucpLine.make({ over, as });
       try {
-        assert.doesNotMatch(line.test('near'), /^NO /m);
         await bothWays(line);
       } finally {
         await line.close();
@@ -57,6 +58,86 @@ for (const over of ['tcp', 'pipe'] as const) {
     });
   }
 }
+
+describe('with Restante at the near end', () => {
+  let daemon: Daemon;
+  let line: UucpLine;
+  before(async () => {
+    daemon = await Daemon.make('sites: { leaf: { domains: [leaf.example] } }');
+    // uuxqt runs our program as uucp, which has to come to it.
+    chmodSync(daemon.folder, 0o755);
+    line = await UucpLine.make({ over: 'tcp', as: 'root', restante: daemon.file });
+    const lines = parse(readFileSync(line.path('made/near/restante.yaml'), 'utf8'));
+    daemon.configure(`outbound: "127.0.0.1:${await freePort()}"`);
+    const whole = parse(readFileSync(daemon.file, 'utf8'));
+    const config = { ...whole, ...lines, listen: { ...whole.listen, ...lines.listen } };
+    writeFileSync(daemon.file, stringify(config));
+    await daemon.start();
+  });
+  after(async () => {
+    await line?.close();
+    await daemon?.remove();
+  });
+
+  test('the near end finds nothing wrong with itself', () => {
+    assert.doesNotMatch(line.test('near'), /^NO /m);
+  });
+
+  test('mail to the site comes by the lines that were made for restante.yaml, in compressed batches', async () => {
+    const all = mails('restante', COUNT, 'leaf.example', [200, 20_000], true);
+    const peer = await daemon.peer();
+    await peer.say('EHLO sender.example');
+    for (const { sender, recipients, content } of all) {
+      assert.match(await peer.say(`MAIL FROM:<${sender}> BODY=8BITMIME SMTPUTF8`), /^250/);
+      for (const to of recipients) assert.match(await peer.say(`RCPT TO:<${to}>`), /^250/);
+      assert.match(await peer.say('DATA'), /^354/);
+      peer.socket.write(onTheWire(content));
+      assert.match(await peer.reply(), /^250/);
+    }
+    peer.close();
+    await daemon.command('site', 'flush', 'leaf');
+    await until('the queue is empty', 60, async () => (await queued('leaf')).length === 0);
+    assert.ok(line.waiting('near').length > 0, 'the jobs wait for a call');
+    assert.match(line.test('far', 'call'), /the call to mx2 was good/);
+    await line.settled();
+    const far = line.taken('far').map(atSendmail);
+    for (const mail of far) assert.match(mail.content.toString('latin1'), /^Received: from sender\.example /);
+    assert.deepEqual(listed(far.map(withoutReceived)), listed(all));
+  });
+
+  test("mail from the site's mail server is in the queue of whom it is for, each once", async () => {
+    const all = mails('up', 12, 'far.example', [200, 20_000]).map((mail) =>
+      mail.sender === '' ? mail : { ...mail, sender: mail.sender.replace(/@.*/, '@leaf.example') },
+    );
+    for (const { sender, recipients, content } of all) {
+      line.feedAsUucp(content, line.path('far/bin/to-mx2'), '-f', sender, '--', ...recipients);
+    }
+    await once(line.call(), 'exit');
+    await line.settled();
+    const rows = await queued('>far.example');
+    const found = await Promise.all(
+      rows.map(async ({ id, sender, recipients }) => {
+        const { out } = await daemon.command('queue', 'export', id);
+        return { sender, recipients, content: Buffer.from(out, 'utf8') };
+      }),
+    );
+    const brief = ({ sender, recipients }: Pick<Mail, 'sender' | 'recipients'>): string =>
+      `<${sender}> ${[...recipients].sort().join(' ')}`;
+    assert.deepEqual(found.map(brief).sort(), all.map(brief).sort());
+  });
+
+  const queued = (site: string) => daemon.json<EntryRow[]>('queue', 'list', '--site', site);
+});
+
+/** As SMTP sends it: CRLF, dots doubled, a dot at the end. */
+const onTheWire = (content: Buffer): Buffer =>
+  Buffer.from(`${content.toString('latin1').replaceAll('\n', '\r\n').replace(/^\./gm, '..')}.\r\n`, 'latin1');
+
+/** Without the first field, which is ours. */
+const withoutReceived = (mail: Mail): Mail => ({
+  ...mail,
+  content: Buffer.from(mail.content.toString('latin1').replace(/^Received: [^]*?\n(?=\S)/, ''), 'latin1'),
+});
 
 const ROUNDS = 4;
 

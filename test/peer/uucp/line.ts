@@ -35,7 +35,8 @@ export interface LineSpec {
   /** Where the far end calls, instead of where the near end answers. */
   readonly through?: number;
   readonly port?: number;
-  readonly more?: readonly string[];
+  /** The configuration of a real Restante; without it a stand-in takes what comes. */
+  readonly restante?: string;
 }
 
 export class UucpLine {
@@ -69,18 +70,17 @@ export class UucpLine {
     chmodSync(uucico, 0o755);
     standIn(this.path('sendmail'), this.path('far.got'));
     standIn(this.path('restante'), this.path('near.got'));
-    writeFileSync(
-      this.path('restante.yaml'),
-      'hostname: mx2.example.net\nspool: spool\nsites: { leaf: { domains: [leaf.example] } }\n',
-    );
+    const site = 'sites: { leaf: { domains: [leaf.example] } }';
+    writeFileSync(this.path('restante.yaml'), `hostname: mx2.example.net\nspool: spool\n${site}\n`);
     this.run(
       join(ROOT, 'bin/restante'),
-      ...['generate', 'uucp', 'leaf', '-c', this.path('restante.yaml'), '--dir', this.path('made')],
-      ...['--over', spec.over, '--prefix', this.path('near'), '--far-prefix', this.path('far')],
+      ...['generate', 'uucp', 'leaf', '-c', spec.restante ?? this.path('restante.yaml')],
+      ...['--dir', this.path('made'), '--over', spec.over],
+      ...['--prefix', this.path('near'), '--far-prefix', this.path('far')],
       ...['--address', `127.0.0.1:${spec.through ?? port}`, '--listen', `127.0.0.1:${port}`],
-      ...['--uucico', uucico, '--sendmail', this.path('sendmail'), '--restante', this.path('restante')],
+      ...['--uucico', uucico, '--sendmail', this.path('sendmail')],
+      ...(spec.restante === undefined ? ['--restante', this.path('restante')] : []),
       ...(owner === null ? [] : ['--user', 'nobody']),
-      ...(spec.more ?? []),
     );
     this.run('sh', this.path('made/near/install.sh'));
     this.run('sh', this.path('made/far/install.sh'));

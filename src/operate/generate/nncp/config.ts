@@ -59,6 +59,9 @@ const CALLS = `
 
 const YAML = `
 # For @CONFIG@: the site @SITE@ collects by NNCP, and may send by it.
+listen:
+  # Whoever may open this folder may hand in mail of the sites: @USER@, and nobody else.
+  rmail: @DOOR@/socket
 sites:
   @SITE@:
     domains: [@DOMAINS@]
@@ -98,6 +101,8 @@ export function configFiles(plan: NncpPlan, end: NncpEnd): GeneratedFile[] {
         fill(YAML, {
           CONFIG: plan.config,
           SITE: plan.site,
+          USER: plan.user,
+          DOOR: end.door,
           DOMAINS: plan.domains.map((domain) => JSON.stringify(domain)).join(', '),
           PEER: plan.far.name,
           HJSON: configOf(end),

@@ -1,7 +1,7 @@
 /** What `generate nncp` makes, decided: two nodes, their keys, their folders. */
 import { isPlainPath, type Unusable, unusable } from '../bundle.ts';
 import { isMta, MTAS, type Mta } from '../far/outbound.ts';
-import { minutesOf, NAME, nameFrom, type Where, whereOf } from '../uucp/plan.ts';
+import { DOOR, minutesOf, NAME, nameFrom, type Where, whereOf } from '../uucp/plan.ts';
 
 /** The part of a node that others may know. */
 export interface PublicKeys {
@@ -49,6 +49,7 @@ export interface NncpEnd {
   readonly own: boolean;
   readonly spool: string;
   readonly state: string;
+  readonly door: string;
 }
 
 export interface NncpPlan {
@@ -129,8 +130,10 @@ export function makeNncpPlan(
 }
 
 function foldersOf(prefix: string) {
-  if (prefix !== USUAL) return { prefix, own: true, spool: `${prefix}/spool`, state: `${prefix}/state` };
-  return { prefix, own: false, spool: '/var/spool/nncp', state: '/var/lib/restante-nncp' };
+  if (prefix !== USUAL) {
+    return { prefix, own: true, spool: `${prefix}/spool`, state: `${prefix}/state`, door: `${prefix}/door` };
+  }
+  return { prefix, own: false, spool: '/var/spool/nncp', state: '/var/lib/restante-nncp', door: DOOR };
 }
 
 export const configOf = (end: NncpEnd): string => `${end.prefix}/nncp.hjson`;

@@ -17,7 +17,7 @@ own=@OWN@
 
 stop() { echo "install.sh: $*" >&2; exit 1; }
 root() { [ "$(id -u)" = 0 ]; }
-give() { chmod "$1" "$3"; if root; then chown "$2" "$3"; fi; chmod "$1" "$3"; }
+give() { if root; then chown "$2" "$3"; fi; chmod "$1" "$3"; }
 folder() { [ -d "$3" ] || mkdir -p "$3"; give "$1" "$2" "$3"; }
 put() { rm -f "$4.new"; (umask 077 && cp "$3" "$4.new") && give "$1" "$2" "$4.new" && mv "$4.new" "$4" && echo "  $4"; }
 
@@ -37,6 +37,7 @@ if [ -f nncp.hjson ]; then
 elif ! grep -q @PEERID@ "$prefix/nncp.hjson"; then
   stop "put the lines of neigh.hjson into $prefix/nncp.hjson, then run this again"
 fi
+@DOORS@
 if [ -d bin ]; then
   folder 755 root:root "$prefix/bin"
   for program in bin/*; do put 755 root:root "$program" "$prefix/$program"; done
@@ -50,6 +51,12 @@ if root && [ $own = no ]; then
 fi
 echo "Now: sh test.sh"
 `;
+
+const DOORS = `
+# The server makes its socket in this folder, and $user may open it.
+server=root
+if id -u restante >/dev/null 2>&1; then server=restante; fi
+folder 2750 "$server:$user" @DOOR@`;
 
 const TEST = `
 #!/bin/sh
@@ -100,6 +107,8 @@ const NEAR = `
 # 3. Restante
 if said=$(@RESTANTE@ check -c @CONFIG@ 2>&1); then ok "$said"
 else no "the configuration of Restante is not good:" "$said"; fi
+if as test -w @DOOR@/socket; then ok "@DOOR@/socket can be opened by $user"
+else no "@DOOR@/socket is not there, or $user may not open it" "listen: { rmail: @DOOR@/socket } in @CONFIG@; is the server running?"; fi
 
 # 4. Does it answer calls?
 if command -v socat >/dev/null 2>&1; then
@@ -213,6 +222,7 @@ export function scriptFiles(plan: NncpPlan, end: NncpEnd): GeneratedFile[] {
     HJSON: configOf(end),
     SPOOL: end.spool,
     STATE: end.state,
+    DOOR: end.door,
     USER: plan.user,
     OWN: end.own ? 'yes' : 'no',
     SENDMAIL: plan.sendmail,
@@ -226,7 +236,11 @@ export function scriptFiles(plan: NncpPlan, end: NncpEnd): GeneratedFile[] {
   };
   const more = fill(end.side === 'near' ? NEAR : FAR, values);
   return [
-    file(at('install.sh'), PROGRAM, fill(INSTALL, values)),
+    file(
+      at('install.sh'),
+      PROGRAM,
+      fill(INSTALL, { ...values, DOORS: end.side === 'near' ? fill(DOORS, values) : '' }),
+    ),
     file(at('test.sh'), PROGRAM, fill(TEST, { ...values, MORE: more })),
     file(at('carry.sh'), PROGRAM, fill(CARRY, values)),
     ...units.map((unit) =>

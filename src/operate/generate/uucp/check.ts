@@ -69,6 +69,8 @@ const NEAR = `
 # 4. Restante
 if said=$(@RESTANTE@ check -c @CONFIG@ 2>&1); then ok "$said"
 else no "the configuration of Restante is not good:" "$said"; fi
+if as test -w @DOOR@/socket; then ok "@DOOR@/socket can be opened by $user"
+else no "@DOOR@/socket is not there, or $user may not open it" "listen: { rmail: @DOOR@/socket } in @CONFIG@; is the server running?"; fi
 `;
 
 const ANSWERS = `
@@ -148,6 +150,7 @@ export function checkFile(plan: Plan, end: End): GeneratedFile {
     PREFIX: end.folders.prefix,
     SPOOL: end.folders.spool,
     STATE: end.folders.state,
+    DOOR: end.folders.door,
     LOG: end.folders.log,
     USER: plan.user,
     UUCICO: plan.uucico,

@@ -24,7 +24,7 @@ own=@OWN@
 stop() { echo "install.sh: $*" >&2; exit 1; }
 root() { [ "$(id -u)" = 0 ]; }
 # give MODE OWNER FILE: only root can give files away.
-give() { chmod "$1" "$3"; if root; then chown "$2" "$3"; fi; }
+give() { if root; then chown "$2" "$3"; fi; chmod "$1" "$3"; }
 folder() { [ -d "$3" ] || mkdir -p "$3"; give "$1" "$2" "$3"; }
 # put MODE OWNER FROM TO: never half a file.
 put() { cp "$3" "$4.new" && give "$1" "$2" "$4.new" && mv "$4.new" "$4"; }
@@ -106,6 +106,12 @@ if root && [ $own = no ] && [ -d /etc/systemd/system ]; then
   echo "To start:  systemctl daemon-reload && systemctl enable --now @ENABLE@"
 fi`;
 
+const DOOR = `
+# The server makes its socket in this folder, and $user may open it.
+server=root
+if id -u restante >/dev/null 2>&1; then server=restante; fi
+folder 2750 "$server:$user" @DOOR@`;
+
 const LISTEN = `
 #!/bin/sh
 # Answers calls without systemd or inetd, in the foreground: needs socat. Run it as root or @USER@.
@@ -133,6 +139,7 @@ export function installFiles(plan: Plan, end: End): GeneratedFile[] {
     LOG: folders.log,
     PUBLIC: folders.public,
     STATE: folders.state,
+    DOOR: folders.door,
     USER: plan.user,
     OWN: folders.own ? 'yes' : 'no',
     LOGIN: end.login.name,
@@ -140,7 +147,11 @@ export function installFiles(plan: Plan, end: End): GeneratedFile[] {
     TELL: folders.own ? ` -I ${folders.prefix}/config` : '',
     ENABLE: unitsOf(plan, end).join(' '),
   };
-  const more = [plan.over === 'ssh' ? (end.side === 'near' ? KEY_NEAR : KEY_FAR) : '', UNITS];
+  const more = [
+    end.side === 'near' ? DOOR : '',
+    plan.over === 'ssh' ? (end.side === 'near' ? KEY_NEAR : KEY_FAR) : '',
+    UNITS,
+  ];
   const files = [
     file(`${end.side}/install.sh`, PROGRAM, fill(INSTALL, { ...values, MORE: fill(more.join(''), values) })),
   ];

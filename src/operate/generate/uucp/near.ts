@@ -12,6 +12,9 @@ exec @RESTANTE@ @COMMAND@ -c @CONFIG@@ARGUMENTS@
 
 const YAML = `
 # For @CONFIG@: the site @SITE@ collects by UUCP, and may send by it.
+listen:
+  # Whoever may open this folder may hand in mail of the sites: @USER@, and nobody else.
+  rmail: @DOOR@/socket
 sites:
   @SITE@:
     domains: [@DOMAINS@]
@@ -32,6 +35,8 @@ export function nearFiles(plan: Plan, end: End, peer: End): GeneratedFile[] {
   const values = {
     CONFIG: plan.config,
     SITE: plan.site,
+    USER: plan.user,
+    DOOR: end.folders.door,
     PEER: peer.name,
     DOMAINS: plan.domains.map((domain) => JSON.stringify(domain)).join(', '),
     MINUTES: String(plan.minutes),

@@ -54,6 +54,8 @@ export interface Folders {
   readonly public: string;
   /** For batches that are being taken apart. */
   readonly state: string;
+  /** Where our server's socket for rmail and rsmtp is: a folder of its own, since its group may open it. */
+  readonly door: string;
 }
 
 export interface Plan {
@@ -88,6 +90,8 @@ export interface Given {
 }
 
 const USUAL = '/etc/uucp';
+/** For UUCP and NNCP alike: the server has one such socket. */
+export const DOOR = '/var/lib/restante-door';
 // Job files are named by it. Taylor UUCP takes any length, older ones look at seven letters.
 export const NAME = /^[a-z0-9][a-z0-9-]{0,13}$/;
 const PORTS: Record<Over, number> = { tcp: 540, ssh: 22, pipe: 0 };
@@ -193,6 +197,7 @@ function foldersOf(prefix: string): Folders {
       log: '/var/log/uucp',
       public: '/var/spool/uucppublic',
       state: '/var/spool/uucp/.restante',
+      door: DOOR,
     };
   }
   const below = (name: string) => `${prefix}/${name}`;
@@ -203,6 +208,7 @@ function foldersOf(prefix: string): Folders {
     log: below('log'),
     public: below('public'),
     state: below('state'),
+    door: below('door'),
   };
 }
 
