@@ -195,7 +195,7 @@ exec ${real} "$@"
 
   /** Until no job waits anywhere: uuxqt works behind the call. */
   settled(): Promise<true> {
-    return until('all jobs are done', 60, () => {
+    return until('all jobs are done', 300, () => {
       const left = [...this.waiting('near'), ...this.waiting('far')];
       return left.length === 0 && readdirSync(this.path('far/state')).length === 0;
     });
