@@ -47,10 +47,6 @@ export const file = (path: string, mode: number, text: string): GeneratedFile =>
   text: `${text.replace(/^\n/, '').trimEnd()}\n`,
 });
 
-/** A word of the shell that means exactly this text. */
-export const shellWord = (text: string): string =>
-  /^[A-Za-z0-9_./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
 /** Absolute, and nothing in it that a configuration file, a shell or systemd reads as more than a path. */
 export const isPlainPath = (path: string): boolean =>
   /^\/[A-Za-z0-9_./+-]*$/.test(path) && !path.includes('..');
