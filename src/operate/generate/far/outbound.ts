@@ -35,7 +35,9 @@ export LC_ALL PATH
 [ $# -ge 4 ] && [ "$1" = -f ] && [ "$3" = -- ] || { echo "usage: $0 -f SENDER -- RECIPIENT..." >&2; exit 64; }
 from=$2
 shift 3
-case $from in '<'*'>') from=@DOLLAR@{from#<} from=@DOLLAR@{from%>} ;; MAILER-DAEMON) from= ;; esac
+from=@DOLLAR@{from#<}
+from=@DOLLAR@{from%>}
+[ "$from" != MAILER-DAEMON ] || from=
 bad=$(printf '%s' "$from$*" | tr -cd '\000-\037<>\177' | wc -c)
 [ "$bad" -eq 0 ] || { echo "an address with a control character or a bracket" >&2; exit 65; }
 work=$(mktemp -d "@STATE@/out.XXXXXX") || exit 75
