@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
@@ -29,7 +29,7 @@ class Page {
   constructor(kind: 'uucp' | 'nncp') {
     this.kind = kind;
     this.#text = readFileSync(join(ROOT, `docs/${kind}.md`), 'utf8');
-    this.folder = mkdtempSync(`/tmp/restante-page-`);
+    this.folder = mkdtempSync('/tmp/restante-page-');
     chmodSync(this.folder, 0o755);
   }
 
@@ -128,15 +128,7 @@ exec sleep 1000`;
 
   async end(): Promise<void> {
     const all = [...this.#running, ...this.#ends.values()].filter((child) => child.exitCode === null);
-    await Promise.all(
-      all.map(
-        (child) =>
-          once(child, 'exit').then(
-            () => {},
-            () => {},
-          ) && child.kill('SIGTERM'),
-      ),
-    );
+    for (const child of all) child.kill('SIGTERM');
     await until('all have ended', 30, () =>
       all.every((child) => child.exitCode !== null || child.signalCode !== null),
     );

@@ -216,7 +216,7 @@ describe('a call that is killed', () => {
       const silent = async (octets: number): Promise<void> => {
         rmSync(line.path('stopped'), { force: true });
         writeFileSync(line.path('cut'), String(octets));
-        await until('the line is silent', 60, () => existsSync(line.path('stopped')));
+        await until('the line is silent', 200, () => existsSync(line.path('stopped')));
       };
       await killedCalls(line, silent, () => rmSync(line.path('cut')));
     } finally {

@@ -62,7 +62,7 @@ const POSTFIX = `
 # 1. Append to /etc/postfix/master.cf:
 
 restante-@NEAR@ unix -    n       n       -       20      pipe
-  flags=q user=@USER@ null_sender=<> argv=@PREFIX@/bin/to-@NEAR@ -f @DOLLAR@{sender} -- @DOLLAR@{recipient}
+  flags=q user=@USER@ argv=@PREFIX@/bin/to-@NEAR@ -f @DOLLAR@{sender} -- @DOLLAR@{recipient}
 
 # 2. Run:
 #    postconf -e 'default_transport = restante-@NEAR@' 'relayhost =' 'disable_dns_lookups = yes'
