@@ -27,14 +27,18 @@ export interface FarEnd {
 
 const OUT = String.raw`
 #!/bin/sh
-# to-@PEER@ -f SENDER -- RECIPIENT...: the mail on standard input goes to @PEER@ at the next call. For MTAs.
+# to-@PEER@ -f SENDER -- RECIPIENT...: the mail on standard input goes to @PEER@ at the next call. For mail servers.
+# to-@PEER@ -E -- RECIPIENT...: the sender is the value of SENDER.
 set -u
 umask 077
 LC_ALL=C PATH=/usr/bin:/bin:/usr/sbin:/sbin
 export LC_ALL PATH
-[ $# -ge 4 ] && [ "$1" = -f ] && [ "$3" = -- ] || { echo "usage: $0 -f SENDER -- RECIPIENT..." >&2; exit 64; }
-from=$2
-shift 3
+case @DOLLAR@{1:-} in
+  -f) from=@DOLLAR@{2-} && shift 2 ;;
+  -E) from=@DOLLAR@{SENDER-} && shift ;;
+esac
+[ $# -ge 2 ] && [ "$1" = -- ] || { echo "usage: $0 -f SENDER -- RECIPIENT..." >&2; exit 64; }
+shift
 from=@DOLLAR@{from#<}
 from=@DOLLAR@{from%>}
 [ "$from" != MAILER-DAEMON ] || from=
@@ -89,7 +93,7 @@ restante_@SAFE@:
 
 restante_@SAFE@:
   driver = pipe
-  command = @PREFIX@/bin/to-@NEAR@ -f "<@DOLLAR@sender_address>" -- @DOLLAR@pipe_addresses
+  command = @PREFIX@/bin/to-@NEAR@ -E -- @DOLLAR@pipe_addresses
   user = @USER@
   batch_max = 100
   message_prefix =
@@ -104,7 +108,7 @@ const OPENSMTPD = `
 # OpenSMTPD at @FAR@: mail for @DOMAINS@ is local here, all other mail goes to @NEAR@.
 # Add to /etc/smtpd.conf (Debian: the same), the match line last:
 
-action "restante-@NEAR@" mda "@PREFIX@/bin/to-@NEAR@ -f \\"@DOLLAR@SENDER\\" -- \\"@DOLLAR@RECIPIENT\\"" user @USER@
+action "restante-@NEAR@" mda "@PREFIX@/bin/to-@NEAR@ -E -- \\"@DOLLAR@RECIPIENT\\"" user @USER@
 match from local for any action "restante-@NEAR@"
 
 # The domains that are local here have a match line of their own above it: @DOMAINS@
