@@ -108,10 +108,11 @@ const OPENSMTPD = `
 # OpenSMTPD at @FAR@: mail for @DOMAINS@ is local here, all other mail goes to @NEAR@.
 # Add to /etc/smtpd.conf (Debian: the same), the match line last:
 
-action "restante-@NEAR@" mda "@PREFIX@/bin/to-@NEAR@ -E -- \\"@DOLLAR@RECIPIENT\\"" user @USER@
+action "restante-@NEAR@" mda "@PREFIX@/bin/to-@NEAR@ -E -- \\"@DOLLAR@RECIPIENT\\"" user @USER@ virtual { "@" = @USER@ }
 match from local for any action "restante-@NEAR@"
 
 # The domains that are local here have a match line of their own above it: @DOMAINS@
+# "virtual" lets the action take mail for addresses of others. OpenSMTPD puts Return-Path and Delivered-To on top.
 `;
 
 const GLUE: Record<Mta, string> = { postfix: POSTFIX, exim: EXIM, opensmtpd: OPENSMTPD };
