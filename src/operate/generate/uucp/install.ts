@@ -115,7 +115,10 @@ folder 2750 "$server:$user" @DOOR@`;
 const LISTEN = `
 #!/bin/sh
 # Answers calls without systemd or inetd, in the foreground: needs socat. Run it as root or @USER@.
-exec socat "TCP-LISTEN:@PORT@,reuseaddr,fork,max-children=20@BIND@" "EXEC:@UUCICO@ -l -D@TELL@,nofork"
+run='@UUCICO@ -l -D@TELL@'
+# As systemd does it, with the user's group: what uuxqt runs has to come through Restante's door.
+if [ "$(id -u)" = 0 ]; then run="/usr/bin/setpriv --reuid=@USER@ --regid=$(id -g @USER@) --init-groups $run"; fi
+exec socat "TCP-LISTEN:@PORT@,reuseaddr,fork,max-children=20@BIND@" "EXEC:$run,nofork"
 `;
 
 /** The programs that the machine starts by itself at this end, by their systemd names. */
