@@ -96,7 +96,7 @@ export class UucpLine {
 case " $* " in
   *' -u '*)
     if [ -f ${this.path('cut')} ]; then
-      ${real} "$@" | { head -c "$(cat ${this.path('cut')})"; : > ${this.path('stopped')}; cat > /dev/null; }
+      ${real} "$@" | { dd bs=4096 iflag=count_bytes count="$(cat ${this.path('cut')})" status=none; : > ${this.path('stopped')}; cat > /dev/null; }
       exit
     fi ;;
 esac
@@ -166,7 +166,7 @@ exec ${real} "$@"
       if (!/^\d+$/.test(pid)) return false;
       try {
         const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-        return words.includes(own) && (words[0] ?? '').endsWith('uucico');
+        return words.includes(own) && /uucico(\.own)?$/.test(words[0] ?? '');
       } catch {
         return false;
       }
