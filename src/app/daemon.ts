@@ -118,7 +118,7 @@ class Daemon {
     // A route may have changed while we were off: entries follow their domain before any is handed over.
     const moved = await server.follow();
     if (moved.moved + moved.held > 0) this.#log.info('queues follow their domains', { ...moved });
-    server.keepers.start();
+    server.keep();
     return null;
   }
 
@@ -175,7 +175,7 @@ class Daemon {
     const badTls = await server.tls.reload(config.tls);
     if (badTls) this.#log.error('certificates kept as they were', { why: badTls.why });
     const followed = await server.follow();
-    server.keepers.reload();
+    server.rekeep();
     this.#log.info('reloaded', { file, ...followed });
     return { kind: 'ok', ...followed };
   }

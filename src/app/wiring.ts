@@ -39,6 +39,7 @@ import { ODMR } from '../protocol/smtp/server/verbs/index.ts';
 import type { Session } from '../protocol/smtp/session.ts';
 import { type OdmrEvents, OdmrSession } from '../receive/odmr.ts';
 import { createReceiver } from '../receive/receiver.ts';
+import { BatchWatch } from '../schedule/batch-watch.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
 import { type Rerouted, reroute } from '../schedule/reroute.ts';
@@ -78,6 +79,10 @@ export interface Server {
   replace(config: Config): void;
   /** Queued mail follows its domains to where they belong now. */
   follow(): Promise<Rerouted>;
+  /** Begins to hand over. */
+  keep(): void;
+  /** Routes or policies may have changed. */
+  rekeep(): void;
   /** In order: handovers get `grace` milliseconds to end, then the spool is closed. */
   close(grace: number): Promise<void>;
 }
@@ -154,15 +159,18 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       case 'mailbox':
         return nowhere;
       case 'batch':
-        return batchHandover({
-          site,
-          batch: site.collect.batch,
-          hostname: held.current.config.hostname,
-          folder: join(held.current.config.spool, BATCH_FOLDER),
-          env: process.env,
-          clock,
-          log,
-        });
+        return {
+          ...batchHandover({
+            site,
+            batch: site.collect.batch,
+            hostname: held.current.config.hostname,
+            folder: join(held.current.config.spool, BATCH_FOLDER),
+            env: process.env,
+            clock,
+            log,
+          }),
+          callOver: () => batches.look(site.name),
+        };
     }
   };
   const handoverFor = (queue: QueueName): Handover | null => {
@@ -209,6 +217,15 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     handoverFor,
     policyFor,
     undeliverable: () => held.current.config.notices.undeliverable,
+  });
+  const batches = new BatchWatch({
+    clock,
+    spool,
+    batchOf: (queue) => {
+      const collect = held.current.directory.byName(queue)?.collect;
+      return collect?.kind === 'batch' ? collect.batch : null;
+    },
+    call: (queue) => void keepers.call(queue, 'a batch is due'),
   });
   const settings = () => held.current.settings;
   const directory = () => held.current.directory;
@@ -319,7 +336,16 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       held.current = derive(next, token);
     },
     follow,
+    keep() {
+      keepers.start();
+      for (const { name } of held.current.config.sites) batches.look(name);
+    },
+    rekeep() {
+      keepers.reload();
+      for (const { name } of held.current.config.sites) batches.look(name);
+    },
     async close(grace) {
+      batches.stop();
       await keepers.stop(grace);
       tls.close();
       await spool.close();
