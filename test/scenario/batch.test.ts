@@ -30,12 +30,12 @@ sites:
   leaf:
     domains: [leaf.example]
     collect: batch
-    batch: { command: [${TAKE}, "{recipients}"], from: { uucp: leaf } }
+    batch: { command: [${TAKE}, "{recipients}"], count: 1, from: { uucp: leaf } }
     send: true
   ship:
     domains: [ship.example]
     collect: batch
-    batch: { command: [${TAKE}], form: bsmtp, compress: zstd, from: { nncp: SHIPID } }
+    batch: { command: [${TAKE}], form: bsmtp, compress: zstd, count: 1, from: { nncp: SHIPID } }
   listed: { domains: [listed.example], recipients: { file: ${list} } }`);
   process.env.TAKEN = taken;
   await daemon.start();
