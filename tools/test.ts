@@ -3,7 +3,7 @@
  * runs this. `--serial` runs one file at a time, for tests that measure or share the lab.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -27,6 +27,8 @@ const serial = args.includes('--serial');
 const timeout = serial ? 20 * 60_000 : 2 * 60_000;
 // What tests leave behind goes with it.
 const folder = mkdtempSync(join(tmpdir(), 'restante-test-'));
+// Real programs run as users of their own, and have to come through.
+chmodSync(folder, 0o711);
 const run = spawnSync(
   process.execPath,
   [
