@@ -52,6 +52,7 @@ export class Maintenance {
   async #run(): Promise<void> {
     const { log, room, segments } = this.#store;
     this.#again = false;
+    let hasFailed = false;
     try {
       await segments.removeUnneeded();
       while (!this.#stop.signal.aborted && (await this.#compactor.run())) await segments.removeUnneeded();
@@ -59,13 +60,18 @@ export class Maintenance {
       await room.keep();
     } catch (error) {
       log.warn('spool maintenance failed', { why: String(error) });
+      hasFailed = true;
     }
-    if (this.#isTroubled()) this.#later();
+    if (hasFailed || this.#isTroubled()) this.#later();
   }
 
   #isTroubled(): boolean {
     const { room, segments, writer } = this.#store;
-    return !room.isOpen() || writer.broken !== null || segments.all().some((s) => s.state === 'doubtful');
+    return (
+      !room.isOpen() ||
+      writer.broken !== null ||
+      segments.all().some((s) => s.state === 'doubtful' && s.isNeeded)
+    );
   }
 
   #later(): void {

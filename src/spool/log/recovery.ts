@@ -3,7 +3,7 @@
  * outcome wins over everything, a later state over an earlier, a later copy of a message over an earlier.
  * Nothing is written to an old segment; damaged octets are kept in `quarantine/`.
  */
-import { type Files, writeAll } from '../../base/files.ts';
+import { type Files, reading, writeAll } from '../../base/files.ts';
 import { mailText } from './ids.ts';
 import { type DeadItem, type MessageItem, NO_EXTENT, type StateItem } from './record.ts';
 import { type Damage, scan } from './scan.ts';
@@ -28,7 +28,8 @@ export async function recover(store: LogStore, files: Files, dir: string): Promi
   }
   replay.finish();
   store.corrupt = damaged;
-  await sweepFiles(store, files, dir, damaged > 0);
+  const lost = replay.unreadable.length > 0 ? 'for now' : damaged > 0 ? 'for good' : 'nothing';
+  await sweepFiles(store, files, dir, lost);
 }
 
 async function recordsOf(
@@ -65,16 +66,13 @@ async function recordsOf(
  * if it cannot be, it is copied as soon as possible.
  */
 async function makeSafe(store: LogStore, files: Files, segment: Segment): Promise<boolean> {
-  const file = await files.open(segment.path, 'read');
   try {
-    await file.datasync(SYNC.seen);
+    await reading(files, segment.path, (file) => file.datasync(SYNC.seen));
     return true;
   } catch (error) {
     segment.state = 'doubtful';
     store.log.error('segment is doubtful', { file: segment.path, why: String(error) });
     return false;
-  } finally {
-    await file.close();
   }
 }
 
@@ -237,7 +235,12 @@ class Replay {
 }
 
 /** Files that no living entry names: drafts that were not committed, what was to be removed. */
-async function sweepFiles(store: LogStore, files: Files, dir: string, damaged: boolean): Promise<void> {
+async function sweepFiles(
+  store: LogStore,
+  files: Files,
+  dir: string,
+  lost: 'nothing' | 'for now' | 'for good',
+): Promise<void> {
   const { table } = store.index;
   const named = new Map<string, number>();
   for (let row = 0; row < table.top; row++) {
@@ -251,10 +254,12 @@ async function sweepFiles(store: LogStore, files: Files, dir: string, damaged: b
       store.large.bytes += size;
       continue;
     }
+    // What cannot be read now may name it, and be read at another start.
+    if (lost === 'for now') continue;
     const path = `${store.large.dir}/${name}`;
     // Where records were lost, one of them may have named it.
     await tidy(store, path, () =>
-      damaged ? files.rename(path, `${dir}/quarantine/${name}`) : files.remove(path),
+      lost === 'for good' ? files.rename(path, `${dir}/quarantine/${name}`) : files.remove(path),
     );
   }
   const numbers = new Set(store.segments.all().map((s) => s.sidePath));

@@ -5,7 +5,7 @@
  * what power loss made of the last write, which nobody was told of. Behind either, the search goes on:
  * each valid record counts, wherever it is.
  */
-import { type FileHandle, type Files, readFull } from '../../base/files.ts';
+import { type FileHandle, type Files, readFull, reading } from '../../base/files.ts';
 import { decodeFrame, type Found, FRAME, type Frame, indexSection } from './record.ts';
 import { DamagedRecord, type Segment } from './segment.ts';
 import { type IndexedRecord, SideFile } from './side-file.ts';
@@ -71,8 +71,7 @@ async function readAsFarAsPossible(
   files: Files,
   path: string,
 ): Promise<{ octets: Buffer; unreadable: boolean }> {
-  const file = await files.open(path, 'read');
-  try {
+  return reading(files, path, async (file) => {
     const octets = Buffer.alloc(await file.size());
     let unreadable = false;
     for (let at = 0; at < octets.length; at += CHUNK) {
@@ -84,9 +83,7 @@ async function readAsFarAsPossible(
       }
     }
     return { octets, unreadable };
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function tryRead(file: FileHandle, into: Buffer, at: number): Promise<boolean> {
