@@ -16,6 +16,7 @@ import {
   settlement,
 } from '../../src/spool/contract-support.ts';
 import type { EntryId, Spool } from '../../src/spool/port.ts';
+import { NOTHING } from '../support/fates.ts';
 import { MemoryFiles, type Operation } from '../support/memory-files.ts';
 import { SimClock } from '../support/sim-clock.ts';
 import { LIMITS, openOn } from './actor.ts';
@@ -178,6 +179,28 @@ test('a large mail that was refused as the disk failed is not there, or is there
   const again = await afterKill(w);
   for (const id of await idsOf(again.spool.find({}))) await octetsOf(await again.spool.open(id));
   assert.equal(again.spool.health().corrupt, 0);
+});
+
+/*
+ * A sync fails under an outcome and the notice it causes, and the process is killed before either is durable elsewhere.
+ * The next one can read them, and cannot tell that they are not on the disk: then the power goes.
+ */
+test('after a failed sync, a kill and power loss, a mail is there, or the notice about it', async () => {
+  const w = await world(new MemoryFiles(), { ...LIMITS, segment: 1600 });
+  const id = await putOne(w.spool, 'acme', 'a'.repeat(1400));
+  await putOne(w.spool, 'beta', 'b');
+  const lease = await leaseOf(w.spool, 'acme');
+  await lease.ready(w.clock.now(), 9);
+  fail(w.files, 'EIO', (op) => op.kind === 'datasync' || op.kind === 'create');
+  const notice = { content: Buffer.from('failed'), entry: entryFor('>example.net') };
+  void lease.settle([settlement(id, FAILED, { notice })]).catch(() => {});
+  await rest(w, 5 * SECOND);
+  const next = await afterKill(w, { ...LIMITS, segment: 1600 });
+  assert.equal(next.spool.summary('>example.net').count, 1);
+  await rest(next, MINUTE);
+  const last = await world(next.files.lost(next.files.now, NOTHING));
+  assert.equal(last.spool.summary('acme').count + last.spool.summary('>example.net').count, 1);
+  assert.equal(last.spool.health().corrupt, 0);
 });
 
 describe('where octets cannot be read', () => {
