@@ -181,6 +181,28 @@ test('a large mail that was refused as the disk failed is not there, or is there
   assert.equal(again.spool.health().corrupt, 0);
 });
 
+test('a failed sync closes the segment: it is never written or synced again, and health says so', async () => {
+  const w = await world();
+  const id = await putOne(w.spool, 'acme');
+  let failed = '';
+  w.files.fault = (op) => {
+    if (failed === '' && op.why === 'group') {
+      failed = op.path;
+      return { kind: 'error', code: 'EIO' };
+    }
+    const isChange = ['write', 'datasync', 'truncate'].includes(op.kind);
+    assert.ok(op.path !== failed || !isChange, `${op.kind} after it`);
+    return undefined;
+  };
+  assert.equal(await refusal(w.spool), 'io');
+  assert.equal(w.spool.health().state, 'doubtful');
+  assert.equal(await refusal(w.spool), 'taken');
+  await rest(w, MINUTE);
+  assert.equal(w.spool.health().state, 'ok');
+  assert.ok(!w.files.has(failed), 'what was in it is copied, and it is gone');
+  assert.ok((await octetsOf(await w.spool.open(id))).length > 0);
+});
+
 /*
  * A sync fails under an outcome and the notice it causes, and the process is killed before either is durable elsewhere.
  * The next one can read them, and cannot tell that they are not on the disk: then the power goes.

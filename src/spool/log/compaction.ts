@@ -64,7 +64,6 @@ export class Compactor {
     } finally {
       victim.pinned--;
     }
-    await this.#store.segments.removeUnneeded();
     return true;
   }
 
