@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MINUTE, SECOND } from '../../src/base/clock.ts';
-import { idsOf, isGone, putOne } from '../../src/spool/contract-support.ts';
+import { entryOf, idsOf, isGone, putOne } from '../../src/spool/contract-support.ts';
 import type { EntryId, Spool } from '../../src/spool/port.ts';
 import { MemoryFiles } from '../support/memory-files.ts';
 import { SimClock } from '../support/sim-clock.ts';
@@ -87,3 +87,28 @@ for (const isDamaged of [false, true]) {
     assert.ok(isDamaged || (await isGone(again, dead)));
   });
 }
+
+test('a state that changes while it is copied stays changed, though the copy stands behind it', async () => {
+  const files = new MemoryFiles();
+  const clock = new SimClock();
+  const spool = await openOn(files, clock, { limits });
+  const hold = (reason: string) => spool.operate([id], { kind: 'hold', hold: { kind: 'operator', reason } });
+  const id = await putOne(spool, 'acme', 'held');
+  await hold('first');
+  const filling = await putOne(spool, 'acme', 'f'.repeat(2300));
+  await putOne(spool, 'acme', 'the next segment');
+  const before = logs(files);
+  let second: Promise<unknown> | null = null;
+  files.fault = (op) => {
+    if (op.why === 'group' && !before.includes(op.path)) second ??= hold('second');
+    return undefined;
+  };
+  await remove(spool, [filling]);
+  await rest({ files, clock }, 10 * SECOND);
+  assert.ok(second, 'it is copied');
+  await second;
+  assert.equal(files.has(before[0] ?? ''), false);
+  const again = await openOn(files.kill(), clock, { limits });
+  const entry = await entryOf(again, id);
+  assert.deepEqual(entry.hold, { kind: 'operator', reason: 'second' });
+});
