@@ -85,15 +85,26 @@ export async function readFull(file: FileHandle, into: Uint8Array, position: num
   return done;
 }
 
-/** The whole of a file. */
-export async function readWhole(files: Files, path: string): Promise<Buffer> {
+/** What was read is read, whatever becomes of the close. */
+export async function reading<T>(
+  files: Files,
+  path: string,
+  read: (file: FileHandle) => Promise<T>,
+): Promise<T> {
   const file = await files.open(path, 'read');
   try {
+    return await read(file);
+  } finally {
+    await file.close().catch(() => {});
+  }
+}
+
+/** The whole of a file. */
+export function readWhole(files: Files, path: string): Promise<Buffer> {
+  return reading(files, path, async (file) => {
     const buffer = Buffer.allocUnsafeSlow(await file.size());
     return buffer.subarray(0, await readFull(file, buffer, 0));
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 // Callbacks rather than fs.promises: each write and sync of the spool passes here, and a

@@ -3,11 +3,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { SECOND } from '../../src/base/clock.ts';
-import type { Files } from '../../src/base/files.ts';
+import { errorCode, type Files } from '../../src/base/files.ts';
 import { type Log, silent } from '../../src/base/log.ts';
 import { DEFERRED, DELIVERED, entryFor, FAILED, octetsOf } from '../../src/spool/contract-support.ts';
 import { type LogLimits, openLogSpool } from '../../src/spool/log/index.ts';
-import type { Entry, EntryId, NewEntry, Settlement, Spool } from '../../src/spool/port.ts';
+import type { Entry, EntryId, NewEntry, OperatorAct, Settlement, Spool } from '../../src/spool/port.ts';
 import { seeded } from '../support/fates.ts';
 import type { SimClock } from '../support/sim-clock.ts';
 import { type Book, type Name, NOT_YET, RESERVES, type Shown, shownOf } from './book.ts';
@@ -108,7 +108,7 @@ export class Actor {
     const names = new Map<EntryId, Name>();
     for (const entry of await lease.ready(this.clock.now() + 1e9, 5)) {
       const name = await this.#nameOf(entry);
-      if (this.#busy.has(name)) continue;
+      if (name === null || this.#busy.has(name)) continue;
       this.#busy.add(name);
       names.set(entry.id, name);
       const dice = only === 'delivered' ? 1 : this.random();
@@ -152,19 +152,19 @@ export class Actor {
     const now = this.clock.now();
     const { spool } = this;
     const one = (state: Shown | null): Map<Name, Shown | null> => new Map([[name, state]]);
-    if (dice === 0)
-      await this.#do(one(NOT_YET), () => spool.operate([name], { kind: 'remove', by: 'actor' }));
+    const act = async (what: OperatorAct): Promise<boolean> =>
+      (await spool.operate([name], what)).includes(name);
+    if (dice === 0) await this.#do(one(NOT_YET), () => act({ kind: 'remove', by: 'actor' }));
     else if (dice === 1) {
       const hold = { kind: 'operator', reason: 'wait' } as const;
-      await this.#do(one({ ...before, hold: 'wait' }), () => spool.operate([name], { kind: 'hold', hold }));
+      await this.#do(one({ ...before, hold: 'wait' }), () => act({ kind: 'hold', hold }));
     } else if (dice === 2 && before.hold !== '') {
-      const after = { ...before, hold: '', nextTry: now };
-      await this.#do(one(after), () => spool.operate([name], { kind: 'release' }));
+      await this.#do(one({ ...before, hold: '', nextTry: now }), () => act({ kind: 'release' }));
     } else if (dice === 3 && before.nextTry > now) {
-      await this.#do(one({ ...before, nextTry: now }), () => spool.operate([name], { kind: 'hasten' }));
+      await this.#do(one({ ...before, nextTry: now }), () => act({ kind: 'hasten' }));
     } else if (dice === 4) {
       const queue = before.queue === 'acme' ? 'beta' : 'acme';
-      await this.#do(one({ ...before, queue, nextTry: 0 }), () => spool.move(name, queue));
+      await this.#do(one({ ...before, queue, nextTry: 0 }), () => this.#move(name, queue));
     } else if (dice === 5) await this.#split(name, before);
     this.#busy.delete(name);
   }
@@ -182,19 +182,30 @@ export class Actor {
       [second, { ...NEW, recipients: 'pending', queue }],
     ]);
     this.#busy.add(second);
-    await this.#do(effects, () => this.spool.move(name, queue, [1]));
+    await this.#do(effects, () => this.#move(name, queue, [1]));
     this.#busy.delete(second);
   }
 
-  async #do(effects: ReadonlyMap<Name, Shown | null>, act: () => Promise<unknown>): Promise<void> {
-    const deed = this.book.begin(effects);
-    await act();
-    this.book.done(deed);
+  /** False: what cannot be read is left where it is. */
+  async #move(name: Name, to: string, recipients?: readonly number[]): Promise<boolean> {
+    const before = this.spool.summary(to).count;
+    await this.spool.move(name, to, recipients).catch((error: unknown) => {
+      if (errorCode(error) === '') throw error;
+    });
+    return this.spool.summary(to).count > before;
   }
 
-  async #nameOf(entry: Entry): Promise<Name> {
+  async #do(effects: ReadonlyMap<Name, Shown | null>, act: () => Promise<boolean>): Promise<void> {
+    const deed = this.book.begin(effects);
+    if (await act()) this.book.done(deed);
+    else this.book.refused(deed, false);
+  }
+
+  /** Null: it cannot be read now. */
+  async #nameOf(entry: Entry): Promise<Name | null> {
     if (entry.origin.kind !== 'notice') return entry.id;
-    return (await octetsOf(await this.spool.open(entry.id))).toString('latin1');
+    const content = await this.spool.open(entry.id);
+    return 'size' in content ? (await octetsOf(content)).toString('latin1') : null;
   }
 
   #below(n: number): number {

@@ -16,6 +16,7 @@ import {
   settlement,
 } from '../../src/spool/contract-support.ts';
 import type { EntryId, Spool } from '../../src/spool/port.ts';
+import { NOTHING } from '../support/fates.ts';
 import { MemoryFiles, type Operation } from '../support/memory-files.ts';
 import { SimClock } from '../support/sim-clock.ts';
 import { LIMITS, openOn } from './actor.ts';
@@ -178,6 +179,50 @@ test('a large mail that was refused as the disk failed is not there, or is there
   const again = await afterKill(w);
   for (const id of await idsOf(again.spool.find({}))) await octetsOf(await again.spool.open(id));
   assert.equal(again.spool.health().corrupt, 0);
+});
+
+test('a failed sync closes the segment: it is never written or synced again, and health says so', async () => {
+  const w = await world();
+  const id = await putOne(w.spool, 'acme');
+  let failed = '';
+  w.files.fault = (op) => {
+    if (failed === '' && op.why === 'group') {
+      failed = op.path;
+      return { kind: 'error', code: 'EIO' };
+    }
+    const isChange = ['write', 'datasync', 'truncate'].includes(op.kind);
+    assert.ok(op.path !== failed || !isChange, `${op.kind} after it`);
+    return undefined;
+  };
+  assert.equal(await refusal(w.spool), 'io');
+  assert.equal(w.spool.health().state, 'doubtful');
+  assert.equal(await refusal(w.spool), 'taken');
+  await rest(w, MINUTE);
+  assert.equal(w.spool.health().state, 'ok');
+  assert.ok(!w.files.has(failed), 'what was in it is copied, and it is gone');
+  assert.ok((await octetsOf(await w.spool.open(id))).length > 0);
+});
+
+/*
+ * A sync fails under an outcome and the notice it causes, and the process is killed before either is durable elsewhere.
+ * The next one can read them, and cannot tell that they are not on the disk: then the power goes.
+ */
+test('after a failed sync, a kill and power loss, a mail is there, or the notice about it', async () => {
+  const w = await world(new MemoryFiles(), { ...LIMITS, segment: 1600 });
+  const id = await putOne(w.spool, 'acme', 'a'.repeat(1400));
+  await putOne(w.spool, 'beta', 'b');
+  const lease = await leaseOf(w.spool, 'acme');
+  await lease.ready(w.clock.now(), 9);
+  fail(w.files, 'EIO', (op) => op.kind === 'datasync' || op.kind === 'create');
+  const notice = { content: Buffer.from('failed'), entry: entryFor('>example.net') };
+  void lease.settle([settlement(id, FAILED, { notice })]).catch(() => {});
+  await rest(w, 5 * SECOND);
+  const next = await afterKill(w, { ...LIMITS, segment: 1600 });
+  assert.equal(next.spool.summary('>example.net').count, 1);
+  await rest(next, MINUTE);
+  const last = await world(next.files.lost(next.files.now, NOTHING));
+  assert.equal(last.spool.summary('acme').count + last.spool.summary('>example.net').count, 1);
+  assert.equal(last.spool.health().corrupt, 0);
 });
 
 describe('where octets cannot be read', () => {

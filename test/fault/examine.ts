@@ -23,6 +23,8 @@ export interface ExamineOptions {
   readonly seed: number;
   /** Choices by seed at each moment, beside the extremes. */
   readonly choices: number;
+  /** One moment of so many, which one by seed. Default: all. */
+  readonly every?: number;
   /** Ends at the first violation. */
   readonly once?: boolean;
   /** Only so many moments after an operation of this name has ended. */
@@ -65,8 +67,8 @@ export async function examine(life: Life, name: string, options: ExamineOptions)
   return result;
 }
 
-function meant(life: Life, { after }: ExamineOptions): (moment: number) => boolean {
-  if (!after) return () => true;
+function meant(life: Life, { after, every = 1, seed }: ExamineOptions): (moment: number) => boolean {
+  if (!after) return (moment) => (moment + seed) % every === 0;
   const marks = life.marks.get(after.name) ?? [];
   return (moment) => marks.some((mark) => moment >= mark && moment < mark + after.moments);
 }

@@ -19,7 +19,9 @@ interface Status {
   readonly spool: { readonly state: string; readonly entries: number; readonly why?: string };
 }
 
-test('on a full file system mail is refused, 452, held mail drains, and room that returns is used', async () => {
+test('on a full file system mail is refused, 452, held mail drains, and room that returns is used', {
+  timeout: 90_000,
+}, async () => {
   assert.equal(process.getuid?.(), 0, 'root is needed to mount a file system');
   const primaryPort = await freePort();
   const site = `acme: { domains: [acme.example], primary: "127.0.0.1:${primaryPort}", hold: 5d }`;
@@ -47,8 +49,8 @@ test('on a full file system mail is refused, 452, held mail drains, and room tha
 
     primary = await FakePrimary.start({}, primaryPort);
     await d.command('site', 'flush', 'acme');
-    await until('the mail to drain', async () => ((await status()).entries === 0 ? true : null));
-    assert.equal(primary.mails.length, 20);
+    await until('the mail to drain', () => (primary?.mails.length === 20 ? true : null));
+    await until('it to be settled', async () => ((await status()).entries === 0 ? true : null));
     assert.equal((await status()).state, 'full');
 
     rmSync(filler);

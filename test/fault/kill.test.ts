@@ -53,8 +53,6 @@ async function loseAfterwards(files: MemoryFiles, view: View, seed: number): Pro
   const now = view.copy();
   const again = files.killed(files.now, () => true);
   await verify(again, now, seed, false);
-  // After a failed sync a new process cannot tell what of that group is on the disk (docs/failure.md).
-  if (files.isDoomed) return;
   const fate: Fate = seed % 2 === 0 ? NOTHING : fateOf(seed, Buffer.alloc(0));
   await verify(again.lost(again.now, fate), now, seed, false);
 }

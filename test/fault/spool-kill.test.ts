@@ -1,5 +1,6 @@
 /**
- * `kill -9` at random moments, on real files: every mail that the process has acknowledged is there, octet
+ * `kill -9` on real files, a moment after a segment is begun, sealed or removed, while nearly all mail is soon
+ * settled so that compaction hardly rests: every mail that the process has acknowledged is there, octet
  * for octet; none that it has settled comes back; the lock is free.
  */
 import assert from 'node:assert/strict';
@@ -13,32 +14,40 @@ import { SystemClock } from '../../src/base/clock.ts';
 import { silent } from '../../src/base/log.ts';
 import { octetsOf } from '../../src/spool/contract-support.ts';
 import { openLogSpool } from '../../src/spool/log/index.ts';
-import { bodyOf, KILL_LIMITS } from './spool-kill-body.ts';
-import { seeded } from './spool-load.ts';
+import { seeded } from '../support/fates.ts';
+import { bodyOf, KILL_LIMITS, MARKS } from './spool-kill-body.ts';
 
-const ROUNDS = 8;
+/** About a second each. */
+const ROUNDS = 9 * Number(process.env.FAULT_SEEDS ?? 1);
 
 interface Mail {
   readonly size: number;
   readonly mark: number;
 }
 
-/** Runs the child until it has said `lines` lines and a little more; what it said. */
-async function runAndKill(dir: string, seed: number, lines: number, more: number): Promise<string[]> {
+/** Runs the child until it has said `lines` lines, then `mark`, and a little more; what it said. */
+async function runAndKill(
+  dir: string,
+  seed: number,
+  until: { readonly lines: number; readonly mark: string; readonly more: number },
+): Promise<string[]> {
   const script = join(import.meta.dirname, 'spool-kill-child.ts');
   const child: ChildProcess = spawn(process.execPath, [script, dir, String(seed)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let said = '';
+  let lines = 0;
   let armed = false;
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', () => resolve());
     child.stdout?.setEncoding('latin1').on('data', (text: string) => {
       said += text;
-      if (armed || said.split('\n').length < lines) return;
+      lines += text.split('\n').length - 1;
+      if (armed || lines < until.lines || !text.includes(`!${until.mark}`)) return;
       armed = true;
-      setTimeout(() => child.kill('SIGKILL'), more);
+      if (until.more < 1) child.kill('SIGKILL');
+      else setTimeout(() => child.kill('SIGKILL'), until.more);
     });
   });
   assert.equal(child.signalCode, 'SIGKILL', 'the child ended by itself');
@@ -46,14 +55,17 @@ async function runAndKill(dir: string, seed: number, lines: number, more: number
   return said.slice(0, said.lastIndexOf('\n')).split('\n');
 }
 
-test('killed at random moments, it loses no acknowledged mail and brings none back', async () => {
+test('killed while segments are made, sealed, copied and removed, it loses no acknowledged mail and brings none back', {
+  timeout: 2 * 60_000,
+}, async () => {
   const dir = await mkdtemp(join(tmpdir(), 'restante-kill-'));
   const random = seeded(1998);
   const living = new Map<string, Mail>();
   const settled = new Set<string>();
   const trying = new Set<string>();
   for (let round = 0; round < ROUNDS; round++) {
-    const lines = await runAndKill(dir, round, 50 + random() * 400, random() * 30);
+    const mark = MARKS[round % MARKS.length] ?? '';
+    const lines = await runAndKill(dir, round, { lines: 50 + random() * 400, mark, more: random() * 4 });
     for (const line of lines) {
       const [, sign, id = '', size, mark] = /^([+~-])(\S+)(?: (\d+) (\d+))?$/.exec(line) ?? [];
       if (sign === '+') living.set(id, { size: Number(size), mark: Number(mark) });

@@ -61,6 +61,8 @@ async function unsyncedRecordIsSeen(without: Sync | null): Promise<boolean> {
   await putOne(spool, 'acme', 'second').catch(() => {});
   const left = files.killed(files.now, () => true);
   left.without = without;
+  // It cannot be written once more.
+  left.fault = (op) => (op.kind === 'create' ? { kind: 'error', code: 'ENOSPC' } : undefined);
   const shown = await idsOf((await openOn(left, clock)).find({}));
   assert.equal(shown.length, 2, 'what was written is seen');
   const again = await openOn(left.lost(left.now, NOTHING), clock);

@@ -26,6 +26,7 @@ export interface Operation {
     | 'open'
     | 'create'
     | 'read'
+    | 'close'
     | 'write'
     | 'datasync'
     | 'truncate'
@@ -54,7 +55,7 @@ type What = Pick<Operation, 'kind' | 'path' | 'why'> & { octets?: number };
 export class PowerLoss extends Error {}
 
 /** Operations that change nothing on the disk. */
-const LOOKS = new Set<Operation['kind']>(['open', 'read', 'list']);
+const LOOKS = new Set<Operation['kind']>(['open', 'read', 'close', 'list']);
 
 export class MemoryFiles implements Files {
   /** Octets that the disk holds. */
@@ -326,7 +327,9 @@ class MemoryFile implements FileHandle {
     return this.#inode.now.length;
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#files.step({ kind: 'close', path: this.#path }, () => {});
+  }
 }
 
 function change(folder: Folder, what: NameChange, touched: { ended: number }[]): void {

@@ -5,7 +5,7 @@
  * Promises: a place in the index changes only after the copy is durable; deaths and states that only the
  * old segment told are carried forward first. The rate is bounded, but for when the disk is full.
  */
-import { sleep } from '../../base/clock.ts';
+import { MINUTE, sleep } from '../../base/clock.ts';
 import { isNoSpace } from '../../base/files.ts';
 import { mailText } from './ids.ts';
 import { lengthOf, OpenSegment, type Piece } from './open-segment.ts';
@@ -22,6 +22,8 @@ const WORTH_KEEPING = 0.8;
 /** Octets copied at once, and the pause behind them: at most 10 MB/s. */
 const STEP = 1024 * 1024;
 const PAUSE = 100;
+/** After which what could not be read is tried again. */
+const PATIENCE = 10 * MINUTE;
 
 /** A record to be copied, and what to do when the copy is durable. */
 interface Copy {
@@ -37,8 +39,8 @@ export class Compactor {
   readonly #limit: number;
   readonly #stop: AbortSignal;
   #output: OpenSegment | null = null;
-  /** Segments with what could not be copied: not tried again before the next start. */
-  readonly #stuck = new Set<number>();
+  /** Segments with what could not be copied, and until when they are left alone. */
+  readonly #stuck = new Map<number, number>();
   /** Something in the segment at hand could not be read. */
   #unreadable = false;
 
@@ -57,12 +59,11 @@ export class Compactor {
     try {
       if (!(await this.#evacuate(victim))) return false;
     } catch (error) {
-      this.#stuck.add(victim.number);
+      this.#leave(victim);
       log.warn('segment not given up', { file: victim.path, why: String(error) });
     } finally {
       victim.pinned--;
     }
-    await this.#store.segments.removeUnneeded();
     return true;
   }
 
@@ -71,12 +72,17 @@ export class Compactor {
     this.#output = null;
   }
 
+  #leave(victim: Segment): void {
+    this.#stuck.set(victim.number, this.#store.clock.monotonic() + PATIENCE);
+  }
+
   #choose(): Segment | null {
     let best: Segment | null = null;
+    const now = this.#store.clock.monotonic();
     for (const segment of this.#store.segments.all()) {
-      if (this.#stuck.has(segment.number) || segment.pinned > 0) continue;
+      if (segment.pinned > 0 || (this.#stuck.get(segment.number) ?? 0) > now) continue;
       // Nothing to be copied: it only waits for others to go first.
-      if (segment.used === 0 && segment.speaksOf.size === 0) continue;
+      if (!segment.isNeeded) continue;
       if (segment.state === 'doubtful') return segment;
       if (segment.state !== 'sealed' || this.#share(segment) >= WORTH_KEEPING) continue;
       if (!best || this.#share(segment) < this.#share(best)) best = segment;
@@ -105,7 +111,7 @@ export class Compactor {
     }
     if (group.length > 0 && !(await this.#write(group))) return false;
     if (victim.used > 0 && this.#unreadable) {
-      this.#stuck.add(victim.number);
+      this.#leave(victim);
       log.warn('segment not given up', { file: victim.path, entries: victim.used });
       return true;
     }

@@ -225,7 +225,7 @@ class LogSpool implements Spool {
     if (writer.broken) return { state: writer.broken.why, ...base, why: writer.broken.text };
     if (!room.isOpen())
       return { state: 'full', ...base, why: 'the disk, or what the spool may use of it, is full' };
-    const doubtful = segments.all().find((s) => s.state === 'doubtful');
+    const doubtful = segments.all().find((s) => s.state === 'doubtful' && s.isNeeded);
     if (doubtful) return { state: 'doubtful', ...base, why: `writing ${doubtful.path} failed` };
     return { state: 'ok', ...base };
   }

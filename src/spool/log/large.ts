@@ -60,7 +60,7 @@ export class LargeFiles {
         yield block.subarray(Math.max(0, from - i * BLOCK));
       }
     } finally {
-      await file.close();
+      await file.close().catch(() => {});
     }
   }
 }

@@ -50,17 +50,25 @@ export class Maintenance {
   }
 
   async #run(): Promise<void> {
-    const { log, room, segments } = this.#store;
+    const { room, segments } = this.#store;
+    const remove = (): Promise<boolean> => this.#try(() => segments.removeUnneeded());
     this.#again = false;
+    let isDone = await remove();
+    // What cannot be removed does not keep others from being copied.
+    while (!this.#stop.signal.aborted && (await this.#compactor.run())) isDone = await remove();
+    await room.refresh();
+    isDone = (await this.#try(() => room.keep())) && isDone;
+    if (!isDone || this.#isTroubled()) this.#later();
+  }
+
+  async #try(work: () => Promise<unknown>): Promise<boolean> {
     try {
-      await segments.removeUnneeded();
-      while (!this.#stop.signal.aborted && (await this.#compactor.run())) await segments.removeUnneeded();
-      await room.refresh();
-      await room.keep();
+      await work();
+      return true;
     } catch (error) {
-      log.warn('spool maintenance failed', { why: String(error) });
+      this.#store.log.warn('spool maintenance failed', { why: String(error) });
+      return false;
     }
-    if (this.#isTroubled()) this.#later();
   }
 
   #isTroubled(): boolean {

@@ -2,13 +2,19 @@
  * The start: makes the index anew from side files and segments. Replay is by id, in any order: a final
  * outcome wins over everything, a later state over an earlier, a later copy of a message over an earlier.
  * Nothing is written to an old segment; damaged octets are kept in `quarantine/`.
+ *
+ * The last group of a segment that was not ended in order may not be on the disk, though it can be read: the
+ * process was killed before its sync, or the sync had failed. Nobody can tell from a file that is read, and a
+ * new sync would not tell either. So it is written once more, to a segment of its own, before anything is built
+ * on it: what a start has shown stays.
  */
-import { type Files, writeAll } from '../../base/files.ts';
+import { type Files, reading, writeAll } from '../../base/files.ts';
 import { mailText } from './ids.ts';
-import { type DeadItem, type MessageItem, NO_EXTENT, type StateItem } from './record.ts';
+import { lengthOf, OpenSegment, type Piece } from './open-segment.ts';
+import { type DeadItem, decodeMeta, type MessageItem, NO_EXTENT, type StateItem } from './record.ts';
 import { type Damage, scan } from './scan.ts';
 import { DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
-import { type IndexedRecord, readSideFile, writeSideFile } from './side-file.ts';
+import { type IndexedRecord, readSideFile, type SideFile, writeSideFile } from './side-file.ts';
 import type { LogStore } from './store.ts';
 import { SYNC } from './syncs.ts';
 import { FLAG, type Row } from './table.ts';
@@ -21,14 +27,17 @@ export async function recover(store: LogStore, files: Files, dir: string): Promi
     store.log.warn('spool folder not synced', { dir, why: String(error) });
   }
   const replay = new Replay(store);
+  const unproved: Unproved[] = [];
   let damaged = 0;
   for (const segment of await store.segments.load()) {
-    replay.segment(segment, await recordsOf(store, files, dir, segment, replay));
+    replay.segment(segment, await recordsOf(store, files, dir, segment, replay, unproved));
     damaged += segment.corrupt;
   }
+  await prove(store, files, unproved, replay);
   replay.finish();
   store.corrupt = damaged;
-  await sweepFiles(store, files, dir, damaged > 0);
+  const lost = replay.unreadable.length > 0 ? 'for now' : damaged > 0 ? 'for good' : 'nothing';
+  await sweepFiles(store, files, dir, lost);
 }
 
 async function recordsOf(
@@ -37,11 +46,11 @@ async function recordsOf(
   dir: string,
   segment: Segment,
   replay: Replay,
+  later: Unproved[],
 ): Promise<readonly IndexedRecord[]> {
   const indexed = await readSideFile(files, segment);
   if (indexed) return indexed;
-  const isSafe = await makeSafe(store, files, segment);
-  const { records, side, damages, torn, unreadable } = await scan(files, segment);
+  const { records, side, damages, unproved, torn, unreadable } = await scan(files, segment);
   if (torn > 0) store.log.info('torn tail', { file: segment.path, octets: torn });
   let isKept = !unreadable;
   for (const damage of damages) if (!(await quarantine(store, files, dir, segment, damage))) isKept = false;
@@ -51,30 +60,69 @@ async function recordsOf(
   }
   // It stays, for the next start to look at again.
   if (!isKept) segment.pinned++;
-  if (!isKept || !isSafe) return records;
+  if (unproved.length > 0) later.push({ segment, pieces: unproved, side: isKept ? side : null });
+  else if (isKept) await tellOf(store, files, segment, side);
+  return records;
+}
+
+async function tellOf(store: LogStore, files: Files, segment: Segment, side: SideFile): Promise<void> {
   try {
     await writeSideFile(files, segment, side);
   } catch (error) {
     store.log.warn('side file not written', { file: segment.sidePath, why: String(error) });
   }
-  return records;
 }
 
-/**
- * A killed process may have written what it did not sync. It counts from now on, so it has to be durable;
- * if it cannot be, it is copied as soon as possible.
- */
-async function makeSafe(store: LogStore, files: Files, segment: Segment): Promise<boolean> {
-  const file = await files.open(segment.path, 'read');
-  try {
-    await file.datasync(SYNC.seen);
-    return true;
-  } catch (error) {
+/** What may not be on the disk of a segment, and what its side file will say. */
+interface Unproved {
+  readonly segment: Segment;
+  readonly pieces: readonly Piece[];
+  readonly side: SideFile | null;
+}
+
+/** Writes it once more. If that cannot be, a sync has to do, and it is copied as soon as possible. */
+async function prove(
+  store: LogStore,
+  files: Files,
+  unproved: readonly Unproved[],
+  replay: Replay,
+): Promise<void> {
+  const pieces = unproved.flatMap((one) => one.pieces);
+  if (pieces.length === 0) return;
+  const copy = await rewrite(store, pieces);
+  if (copy) {
+    replay.segment(copy.segment, copy.records);
+    for (const { segment, side } of unproved) if (side) await tellOf(store, files, segment, side);
+    return;
+  }
+  for (const { segment } of unproved) {
     segment.state = 'doubtful';
-    store.log.error('segment is doubtful', { file: segment.path, why: String(error) });
-    return false;
-  } finally {
-    await file.close();
+    await reading(files, segment.path, (file) => file.datasync(SYNC.seen)).catch((error: unknown) => {
+      store.log.error('segment is doubtful', { file: segment.path, why: String(error) });
+    });
+  }
+}
+
+async function rewrite(
+  store: LogStore,
+  pieces: readonly Piece[],
+): Promise<{ segment: Segment; records: IndexedRecord[] } | null> {
+  const { segments, log } = store;
+  try {
+    const open = await OpenSegment.create(segments);
+    const result = await open.append(pieces);
+    await open.seal(segments, log, result.kind === 'doubtful');
+    if (result.kind !== 'durable') throw result.error;
+    log.info('last records written once more', { file: open.segment.path, records: pieces.length });
+    const records = pieces.map((piece, i) => ({
+      offset: result.offsets[i] ?? 0,
+      length: lengthOf(piece),
+      items: decodeMeta(piece.meta),
+    }));
+    return { segment: open.segment, records };
+  } catch (error) {
+    log.warn('last records not written once more', { why: String(error) });
+    return null;
   }
 }
 
@@ -237,7 +285,12 @@ class Replay {
 }
 
 /** Files that no living entry names: drafts that were not committed, what was to be removed. */
-async function sweepFiles(store: LogStore, files: Files, dir: string, damaged: boolean): Promise<void> {
+async function sweepFiles(
+  store: LogStore,
+  files: Files,
+  dir: string,
+  lost: 'nothing' | 'for now' | 'for good',
+): Promise<void> {
   const { table } = store.index;
   const named = new Map<string, number>();
   for (let row = 0; row < table.top; row++) {
@@ -251,10 +304,12 @@ async function sweepFiles(store: LogStore, files: Files, dir: string, damaged: b
       store.large.bytes += size;
       continue;
     }
+    // What cannot be read now may name it, and be read at another start.
+    if (lost === 'for now') continue;
     const path = `${store.large.dir}/${name}`;
     // Where records were lost, one of them may have named it.
     await tidy(store, path, () =>
-      damaged ? files.rename(path, `${dir}/quarantine/${name}`) : files.remove(path),
+      lost === 'for good' ? files.rename(path, `${dir}/quarantine/${name}`) : files.remove(path),
     );
   }
   const numbers = new Set(store.segments.all().map((s) => s.sidePath));

@@ -5,7 +5,8 @@
  * what power loss made of the last write, which nobody was told of. Behind either, the search goes on:
  * each valid record counts, wherever it is.
  */
-import { type FileHandle, type Files, readFull } from '../../base/files.ts';
+import { type FileHandle, type Files, readFull, reading } from '../../base/files.ts';
+import type { Piece } from './open-segment.ts';
 import { decodeFrame, type Found, FRAME, type Frame, indexSection } from './record.ts';
 import { DamagedRecord, type Segment } from './segment.ts';
 import { type IndexedRecord, SideFile } from './side-file.ts';
@@ -19,6 +20,8 @@ export interface Scan {
   readonly records: readonly IndexedRecord[];
   readonly side: SideFile;
   readonly damages: readonly Damage[];
+  /** The last group, whole but not told of by a later record: it may not be on the disk. */
+  readonly unproved: readonly Piece[];
   /** Octets of a last write that was cut short. */
   readonly torn: number;
   /** Some of it could not be read at all, and may be another time. */
@@ -46,6 +49,7 @@ export async function scan(files: Files, segment: Segment): Promise<Scan> {
   const side = new SideFile();
   const records: IndexedRecord[] = [];
   const damages: Damage[] = [];
+  const unproved: Piece[] = [];
   let torn = 0;
   let end = 0;
   for (const place of places) {
@@ -55,6 +59,8 @@ export async function scan(files: Files, segment: Segment): Promise<Scan> {
       records.push({ offset, length, items });
       side.add(offset, length, indexSection(meta));
       end = offset + length;
+      const data = file.subarray(offset + FRAME + meta.length, end);
+      if (offset >= durable && items.length > 0) unproved.push({ meta, data: [data] });
     }
     if (place.whole) continue;
     const octets = file.subarray(offset, offset + length);
@@ -63,7 +69,7 @@ export async function scan(files: Files, segment: Segment): Promise<Scan> {
   }
   segment.length = end;
   segment.corrupt = Math.max(damages.length, unreadable ? 1 : 0);
-  return { records, side, damages, torn, unreadable };
+  return { records, side, damages, unproved, torn, unreadable };
 }
 
 /** Zeros stand for what cannot be read. */
@@ -71,8 +77,7 @@ async function readAsFarAsPossible(
   files: Files,
   path: string,
 ): Promise<{ octets: Buffer; unreadable: boolean }> {
-  const file = await files.open(path, 'read');
-  try {
+  return reading(files, path, async (file) => {
     const octets = Buffer.alloc(await file.size());
     let unreadable = false;
     for (let at = 0; at < octets.length; at += CHUNK) {
@@ -84,9 +89,7 @@ async function readAsFarAsPossible(
       }
     }
     return { octets, unreadable };
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function tryRead(file: FileHandle, into: Buffer, at: number): Promise<boolean> {

@@ -128,6 +128,11 @@ export class Segment {
     return this.path.replace(/log$/, 'idx');
   }
 
+  /** Something in it has to be copied before it may go. */
+  get isNeeded(): boolean {
+    return this.used > 0 || this.speaksOf.size > 0;
+  }
+
   /** Counts a death; `about` holds the message. */
   speak(about: number): void {
     this.speaksOf.set(about, (this.speaksOf.get(about) ?? 0) + 1);

@@ -82,13 +82,21 @@ export class Segments {
   }
 
   async #removeUnneeded(): Promise<number> {
+    const errors = new Map<Segment, unknown>();
     for (let removed = 0; ; ) {
-      const unneeded = this.all().filter((s) => this.#isUnneeded(s));
-      if (unneeded.length === 0) return removed;
-      for (const segment of unneeded) await this.#unlink(segment);
+      const unneeded = this.all().filter((s) => !errors.has(s) && this.#isUnneeded(s));
+      if (unneeded.length === 0) {
+        const [error] = errors.values();
+        if (error !== undefined) throw error;
+        return removed;
+      }
+      // One that cannot go does not keep the others.
+      for (const segment of unneeded)
+        await this.#unlink(segment).catch((error) => errors.set(segment, error));
       await this.files.syncDir(this.dir, SYNC.removal);
-      for (const segment of unneeded) this.#forget(segment);
-      removed += unneeded.length;
+      const gone = unneeded.filter((segment) => !errors.has(segment));
+      for (const segment of gone) this.#forget(segment);
+      removed += gone.length;
     }
   }
 

@@ -23,7 +23,7 @@ export const SYNC = {
   reserveName: 'reserve name',
   /** The spool's own folder, and those above it. */
   folder: 'folder',
-  /** A start acts on what it has read: what a killed process wrote and did not sync, it syncs first. */
+  /** A start that cannot write what a killed process may not have synced once more syncs it. */
   seen: 'seen',
   seenNames: 'seen names',
   /** Damaged octets that are kept for people, before the segment they are from may go. */
