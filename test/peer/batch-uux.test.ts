@@ -28,6 +28,8 @@ before(() => {
     assert.ok(existsSync(tool), `${tool} is missing: apt-get install uucp`);
   }
   folder = mkdtempSync(join(tmpdir(), 'uux-'));
+  // The tools act as uucp, which has to come to it.
+  if (tmpdir() !== '/tmp') chmodSync(tmpdir(), 0o711);
   const at = (name: string) => join(folder, name);
   for (const name of ['spool', 'pub', 'log', 'bin', 'got']) mkdirSync(at(name));
   const files = ['sys', 'port', 'call', 'passwd'].map((name) => `${name}file ${at(name)}`);
@@ -43,7 +45,7 @@ before(() => {
   const rmail = `#!/bin/sh\nout=${at('got')}/$$\nfor word in "$@"; do printf '%s\\n' "$word"; done > $out.words\n/bin/cat > $out.input\n`;
   writeFileSync(at('bin/rmail'), rmail);
   chmodSync(at('bin/rmail'), 0o755);
-  // Called by root, the tools act as uucp.
+  // Called by root, the tools act as uucp, to which it belongs.
   if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'uucp', folder]);
 });
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -16,7 +16,7 @@ import { Hurdle } from './uucp/hurdle.ts';
 import { UucpLine } from './uucp/line.ts';
 import { atRestante, atSendmail, compressed, forRmail, listed, type Mail, mails } from './uucp/mails.ts';
 
-const COUNT = 20;
+const COUNT = 10;
 
 async function bothWays(line: UucpLine): Promise<void> {
   const single = mails('down-rmail', COUNT, 'leaf.example', [200, 5_000], true);
@@ -24,8 +24,8 @@ async function bothWays(line: UucpLine): Promise<void> {
     line.uux('near', forRmail(mail), 'leaf!rmail', ...mail.recipients.map((to) => `(${to})`));
   }
   const many = mails('down-batch', COUNT, 'leaf.example', [200, 20_000]);
-  for (let i = 0; i < COUNT; i += 10) line.uux('near', compressed(many.slice(i, i + 10)), 'leaf!rcsmtp');
-  const up = mails('up', 15, 'far.example', [200, 5_000]);
+  for (let i = 0; i < COUNT; i += 5) line.uux('near', compressed(many.slice(i, i + 5)), 'leaf!rcsmtp');
+  const up = mails('up', 8, 'far.example', [200, 5_000]);
   for (const { sender, recipients, content } of up) {
     line.feedAsUucp(content, line.path('far/bin/to-mx2'), '-f', sender, '--', ...recipients);
   }
@@ -182,6 +182,7 @@ async function killedCalls(
     line.kill(round % 2 === 0 ? 'far' : 'near', call);
     heal();
     await ended;
+    await line.hungUp();
   }
   await once(line.call(), 'exit');
   await line.settled();

@@ -55,10 +55,14 @@ export class Run {
     }
   }
 
+  get over(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
   /** The exit code, or the signal. */
   async end(): Promise<number | string | null> {
     const { child } = this;
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+    if (!this.over) await once(child, 'close');
     return child.exitCode ?? child.signalCode;
   }
 }

@@ -1,6 +1,8 @@
 /** A line on loopback that can fall silent: it passes TCP on to a port, and after so many octets of the answer no more. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { until } from '../lab.ts';
 
 export class Hurdle {
   readonly port: number;
@@ -47,11 +49,27 @@ export class Hurdle {
     });
   }
 
-  /** Resolves when the line has fallen silent. */
-  silentAfter(octets: number): Promise<void> {
+  /** Resolves when the line has fallen silent, and the caller has read what came through, however slow it is. */
+  async silentAfter(octets: number): Promise<void> {
     this.#left = octets;
-    return new Promise((fallen) => {
+    await new Promise<void>((fallen) => {
       this.#fallen = fallen;
+    });
+    await until('the caller has read all', 60, () => this.#isRead());
+  }
+
+  /** Nothing is in the kernel's buffers between us and the caller (`local remote state tx:rx`, in hex). */
+  #isRead(): boolean {
+    if ([...this.#sockets].some((socket) => socket.writableLength > 0)) return false;
+    const own = this.port.toString(16).toUpperCase().padStart(4, '0');
+    const rows = readFileSync('/proc/net/tcp', 'latin1').matchAll(
+      /: \w+:(\w{4}) \w+:(\w{4}) (\w\w) (\w+):(\w+)/g,
+    );
+    return [...rows].every(([, local, remote, state, sent, received]) => {
+      if (state === '0A') return true;
+      return (
+        (local !== own || Number(`0x${sent}`) === 0) && (remote !== own || Number(`0x${received}`) === 0)
+      );
     });
   }
 

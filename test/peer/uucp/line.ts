@@ -161,8 +161,22 @@ exec ${real} "$@"
 
   /** Ends a process of this line as a power cut would. */
   kill(side: 'near' | 'far', call: ChildProcess): void {
+    const found = this.#calling(side);
+    for (const pid of found) process.kill(Number(pid), 'SIGKILL');
+    if (found.length === 0) throw new Error(`no uucico runs at the ${side} end; the call: ${call.exitCode}`);
+  }
+
+  /** Until both ends know that the call is over: an end that does not refuses the next call. */
+  hungUp(): Promise<true> {
+    return until('both ends have hung up', 300, () =>
+      (['near', 'far'] as const).every((side) => this.#calling(side).length === 0),
+    );
+  }
+
+  /** Processes of an end that call or answer. */
+  #calling(side: 'near' | 'far'): string[] {
     const own = this.path(`${side}/config`);
-    const found = readdirSync('/proc').filter((pid) => {
+    return readdirSync('/proc').filter((pid) => {
       if (!/^\d+$/.test(pid)) return false;
       try {
         const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
@@ -171,8 +185,6 @@ exec ${real} "$@"
         return false;
       }
     });
-    for (const pid of found) process.kill(Number(pid), 'SIGKILL');
-    if (found.length === 0) throw new Error(`no uucico runs at the ${side} end; the call: ${call.exitCode}`);
   }
 
   /** The far end's own test, with a call. Throws if one of its steps is wrong. */
