@@ -119,7 +119,8 @@ Postfix, which receives the mail (main.cf). It cannot log in to ask for it: the 
   # ${hostname} hands over what others sent: its address is not the sender's.
   smtpd_client_restrictions = check_client_access inline:{{ ${hostname} = permit }}
 
-sendmail, which receives the mail: the domains go into /etc/mail/local-host-names. Call by ./call here: sendmail's own etrn
-(8.17) ends its lines with a bare LF, which RFC 5321 forbids and ${hostname} refuses.
+sendmail, which receives the mail: the domains go into /etc/mail/local-host-names. Its own etrn asks without a login,
+where the site's "etrn: { callers: … }" lets it:
+  etrn ${hostname} ${domains[0] ?? ''}
 `;
 }
