@@ -32,7 +32,7 @@ const ways = {
 async function called(call: () => Run): Promise<void> {
   const run = call();
   runs.push(run);
-  await run.end();
+  await run.end(50_000);
   await until('the end of the call', async () => ((await world.state()) === 'calling' ? null : true));
 }
 
@@ -60,22 +60,22 @@ for (const [name, { site, call }] of Object.entries(ways)) {
     });
 
     test('loses nothing when it, or Restante, is killed at any moment (20 rounds)', async (t) => {
-      const [ROUNDS, EACH] = [20, 25];
+      const [ROUNDS, EACH] = [20, 10];
       world = await CallWorld.start(site);
       for (let round = 0; round < ROUNDS; round++) {
         await post(world.daemon.port, letters(round * EACH, EACH));
         const run = call();
         runs.push(run);
-        await new Promise((wake) => setTimeout(wake, 20 + Math.random() * 400));
+        await new Promise((wake) => setTimeout(wake, 20 + Math.random() * 600));
         if (round % 2 === 0) run.child.kill('SIGKILL');
         else {
           await world.daemon.end('SIGKILL');
           await world.daemon.start();
         }
-        await run.end();
-        await until('the end of the call', async () => ((await world.state()) === 'calling' ? null : true));
+        await run.end(3000);
       }
-      await called(call);
+      // The last call may have met one that was still under way.
+      for (let i = 0; i < 3 && (await world.queued()) > 0; i++) await called(call);
       const got = world.sink.mails.map(examined);
       assert.deepEqual(ordered([...new Set(got)]), numbers(ROUNDS * EACH));
       assert.equal(await world.queued(), 0);

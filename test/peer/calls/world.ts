@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { Daemon, freePort } from '../../support/daemon.ts';
 import { type FakeMail, FakePrimary } from '../../support/fake-primary.ts';
@@ -15,6 +16,11 @@ export class CallWorld {
   readonly sink: FakePrimary;
   readonly odmr: number;
   readonly call: number;
+  /**
+   * Another way into the sink: fetchmail gives mail to it line by line, and each waits 40 ms for the
+   * acknowledgement of the one before over TCP.
+   */
+  readonly #door: Server;
 
   /** `site`: lines of the site, in braces. */
   static async start(site: (sink: number) => string): Promise<CallWorld> {
@@ -50,11 +56,22 @@ export class CallWorld {
     this.sink = sink;
     this.odmr = odmr;
     this.call = call;
+    this.#door = createServer((from) => {
+      const to = connect({ host: sink.host, port: sink.port, noDelay: true });
+      from.on('error', () => to.destroy());
+      to.on('error', () => from.destroy());
+      from.pipe(to).pipe(from);
+    }).listen(this.#doorAt);
+  }
+
+  get #doorAt(): string {
+    return join(this.daemon.folder, 'sink');
   }
 
   async close(): Promise<void> {
     await this.daemon.remove();
     await this.sink.stop();
+    this.#door.close();
   }
 
   /** fetchmail, by these lines of its rc file. */
@@ -75,7 +92,7 @@ export class CallWorld {
       `poll 127.0.0.1 service ${this.odmr} protocol odmr`,
       `  user "acme" password "${PASSWORD}"`,
       '  fetchdomains acme.example',
-      `  smtphost 127.0.0.1/${this.sink.port}`,
+      `  smtphost "${this.#doorAt}"`,
       '  sslproto ""',
     ]);
   }
@@ -111,10 +128,12 @@ export class Run {
     }
   }
 
-  /** The exit code, or the signal. */
-  async end(): Promise<number | string | null> {
+  /** The exit code, or the signal; killed if it goes on for `ms`. */
+  async end(ms: number): Promise<number | string | null> {
     const { child } = this;
+    const late = setTimeout(() => child.kill('SIGKILL'), ms);
     if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+    clearTimeout(late);
     return child.exitCode ?? child.signalCode;
   }
 }

@@ -8,7 +8,7 @@
  * (RFC 2920 §3.2). Every wait for the peer has a deadline (RFC 5321 §4.5.3.2).
  *
  * Never: executes after a TLS handshake what was sent before it (RFC 3207 §4.2); takes a line that
- * does not end in CRLF; goes on with a peer that does not read its replies.
+ * does not end in CRLF, but for a call (BARE_LF); goes on with a peer that does not read its replies.
  */
 import { type Clock, MINUTE } from '../../../base/clock.ts';
 import type { Soon } from '../../../base/soon.ts';
@@ -37,6 +37,9 @@ const INPUT_LIMIT = 64 * 1024;
 const OUTPUT_LIMIT = 64 * 1024;
 /** Replies that gather before they are written. */
 const BATCH_LIMIT = 8 * 1024;
+
+/** A call by sendmail's own etrn (8.17), whose lines end so. They lead to no mail, so nothing can be smuggled by them. */
+const BARE_LF = new Set(['EHLO', 'HELO', 'ETRN', 'QUIT']);
 
 const GREETINGS = { smtp: 'ESMTP Restante', odmr: 'ESMTP Restante, on-demand mail relay' };
 
@@ -248,8 +251,11 @@ export class Dialog implements WireEvents {
   }
 
   #answer(line: Line): Soon<Reply | null> {
-    if (line.kind === 'bad line')
-      return this.error(line.why === 'bare LF' ? replies.bareLf : replies.tooLong);
+    if (line.kind === 'bad line') {
+      if (line.why === 'too long') return this.error(replies.tooLong);
+      const { kind, verb } = { verb: '', ...parseCommandLine(line.bytes) };
+      if (kind === 'bad' || !BARE_LF.has(verb)) return this.error(replies.bareLf);
+    }
     const command = parseCommandLine(line.bytes);
     if (command.kind === 'bad') return this.error(command.reply);
     // HTTP, or a header: somebody's browser or relay was made to speak to us.

@@ -2,7 +2,7 @@
  * What the peer sent and the dialog has not used yet: lines while commands are expected, chunks
  * while content is.
  *
- * Promises: a command line ends with CRLF and with nothing else (RFC 5321 §2.3.8), and no line is
+ * Promises: a command line ends with CRLF, or is given out as a bad one (RFC 5321 §2.3.8), and no line is
  * longer than what is asked for, LINE_LIMIT if nothing is. Bounding the whole is the wire's work: it pauses by `size`.
  */
 
@@ -14,7 +14,8 @@ export const LINE_LIMIT = 4096;
 
 export type Line =
   | { readonly kind: 'line'; readonly bytes: Buffer }
-  | { readonly kind: 'bad line'; readonly why: 'bare LF' | 'too long' };
+  | { readonly kind: 'bad line'; readonly why: 'bare LF'; readonly bytes: Buffer }
+  | { readonly kind: 'bad line'; readonly why: 'too long' };
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -69,7 +70,9 @@ export class Input {
       this.#skipping = false;
       return { kind: 'bad line', why: 'too long' };
     }
-    if (at === 0 || whole[at - 1] !== CR) return { kind: 'bad line', why: 'bare LF' };
+    if (at === 0 || whole[at - 1] !== CR) {
+      return { kind: 'bad line', why: 'bare LF', bytes: whole.subarray(0, at) };
+    }
     return { kind: 'line', bytes: whole.subarray(0, at - 1) };
   }
 
