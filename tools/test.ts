@@ -24,7 +24,7 @@ if (files.length === 0) {
 }
 const serial = args.includes('--serial');
 // A test that waits for ever fails, and says which it is.
-const timeout = serial ? 20 * 60_000 : 2 * 60_000;
+const timeout = serial ? 20 * 60_000 : 5 * 60_000;
 // What tests leave behind goes with it.
 const folder = mkdtempSync(join(tmpdir(), 'restante-test-'));
 // Real programs run as users of their own, and have to come through.
