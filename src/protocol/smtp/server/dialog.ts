@@ -251,12 +251,10 @@ export class Dialog implements WireEvents {
   }
 
   #answer(line: Line): Soon<Reply | null> {
-    if (line.kind === 'bad line') {
-      if (line.why === 'too long') return this.error(replies.tooLong);
-      const { kind, verb } = { verb: '', ...parseCommandLine(line.bytes) };
-      if (kind === 'bad' || !BARE_LF.has(verb)) return this.error(replies.bareLf);
-    }
+    if (line.kind === 'bad line' && line.why === 'too long') return this.error(replies.tooLong);
     const command = parseCommandLine(line.bytes);
+    if (line.kind === 'bad line' && !(command.kind === 'command' && BARE_LF.has(command.verb)))
+      return this.error(replies.bareLf);
     if (command.kind === 'bad') return this.error(command.reply);
     // HTTP, or a header: somebody's browser or relay was made to speak to us.
     if (FORBIDDEN.has(command.verb) || command.verb.endsWith(':')) {
