@@ -94,7 +94,7 @@ describe('rmail', () => {
         const read = senderOf([parsed]);
         assert.deepEqual(read, { kind: 'address', address: sender });
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, examples: [['\u2028"'], ['\u00a0'], ['\u3000x']] },
     ));
 });
 

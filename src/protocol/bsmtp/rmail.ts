@@ -58,7 +58,8 @@ function isDomainName(name: string): boolean {
   return !/\.uucp$/i.test(name) && !/^[\d.]+$/.test(name);
 }
 
-const FROM = /^>?From +(\S+)(?: +(.*?))?(?: +remote from +(\S+))? *$/i;
+// Words end at a blank of ASCII only: a UTF-8 address may have any other in it.
+const FROM = /^>?From +([^\x00-\x20]+)(?: +([^\n]*?))?(?: +remote from +([^\x00-\x20]+))? *$/i;
 
 export interface FromLine {
   readonly user: string;
