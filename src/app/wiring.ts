@@ -25,8 +25,9 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
-import type { Settings } from '../policy/ports.ts';
+import type { Settings, Standings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
@@ -230,14 +231,25 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const settings = () => held.current.settings;
   const directory = () => held.current.directory;
   const recipients = new RecipientLists({ clock, log });
-  const policy = new Policy({ settings, directory, primaries, recipients, spool });
+  const standings: Standings = {
+    standing(site) {
+      const view = keepers.view(site);
+      return view ? { up: view.state === 'up' || view.state === 'draining', wary: view.wary } : undefined;
+    },
+  };
+  const policy = new Policy({ settings, directory, primaries, standings, recipients, spool });
   const call = (site: string, by: string, from?: string): CallAnswer => {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
+  // The order of the gate.
+  const gate = new Gate([]);
   const openSession = createReceiver({
     spool,
     policy,
+    gate,
+    inspectors: [],
+    isPeer: (address) => held.current.isPeer(address),
     settings,
     directory,
     primaries,

@@ -18,4 +18,12 @@ export interface Resolver {
   mx(domain: string): Promise<Answer<MxRecord>>;
   /** A and AAAA together. Addresses in canonical text form. */
   addresses(host: string): Promise<Answer<string>>;
+  /** IPv4 addresses that were asked for as such, as the answer of a blocklist is. */
+  a(name: string): Promise<Answer<string>>;
+  /** IPv6 addresses only, in canonical text form. */
+  aaaa(name: string): Promise<Answer<string>>;
+  /** The strings of each record joined to one. */
+  txt(name: string): Promise<Answer<string>>;
+  /** The names of an IP address; lower case, no trailing dot. */
+  ptr(address: string): Promise<Answer<string>>;
 }

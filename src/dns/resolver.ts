@@ -13,6 +13,7 @@ import { isIPv6 } from 'node:net';
 import { type Clock, HOUR, MINUTE, SECOND } from '../base/clock.ts';
 import { exchange, type Heard, type Server } from './exchange.ts';
 import type { Answer, MxRecord, Resolver } from './port.ts';
+import { reverseName } from './reverse.ts';
 import { canonicalAddress, type DnsRecord, isAskable, type Question } from './wire.ts';
 
 const ROUNDS = 2;
@@ -89,6 +90,26 @@ class CachingResolver implements Resolver {
     const slots = await Promise.all([this.#look({ name, type: 'A' }), this.#look({ name, type: 'AAAA' })]);
     const answers = slots.map((slot) => this.#answer(slot, (r) => (typeof r === 'string' ? r : null)));
     return together(answers);
+  }
+
+  a(name: string): Promise<Answer<string>> {
+    return this.#texts({ name: bareName(name), type: 'A' });
+  }
+
+  aaaa(name: string): Promise<Answer<string>> {
+    return this.#texts({ name: bareName(name), type: 'AAAA' });
+  }
+
+  txt(name: string): Promise<Answer<string>> {
+    return this.#texts({ name: bareName(name), type: 'TXT' });
+  }
+
+  ptr(address: string): Promise<Answer<string>> {
+    return this.#texts({ name: reverseName(address), type: 'PTR' });
+  }
+
+  async #texts(question: Question): Promise<Answer<string>> {
+    return this.#answer(await this.#look(question), (r) => (typeof r === 'string' ? r : null));
   }
 
   #answer<T>(slot: Slot, pick: (r: DnsRecord) => T | null): Answer<T> {

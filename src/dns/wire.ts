@@ -11,7 +11,7 @@ import * as packet from 'dns-packet';
 import ipaddr from 'ipaddr.js';
 import type { MxRecord } from './port.ts';
 
-export type QuestionType = 'A' | 'AAAA' | 'MX';
+export type QuestionType = 'A' | 'AAAA' | 'MX' | 'TXT' | 'PTR';
 
 export interface Question {
   /** Lower case, no trailing dot. */
@@ -124,7 +124,15 @@ function recordOf(a: Record_, type: QuestionType): DnsRecord | null {
   if (a.type !== type) return null;
   if (a.type === 'MX') return { preference: a.data.preference ?? 0, exchange: bare(a.data.exchange) };
   if (a.type === 'A' || a.type === 'AAAA') return canonicalAddress(a.data);
+  if (a.type === 'PTR') return bare(a.data);
+  if (a.type === 'TXT') return textOf(a.data);
   return null;
+}
+
+/** The strings of one record, joined (RFC 7208 §3.3). */
+function textOf(data: string | Buffer | readonly (string | Buffer)[]): string {
+  const parts = typeof data === 'string' || Buffer.isBuffer(data) ? [data] : data;
+  return parts.map((part) => (typeof part === 'string' ? part : part.toString('utf8'))).join('');
 }
 
 /** RFC 2308 §5: the lesser of the SOA's own TTL and its minimum. */

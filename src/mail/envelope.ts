@@ -43,6 +43,25 @@ export function extentOf(sender: string, recipients: readonly Recipient[]): Exte
   return { recipients: recipients.length, octets };
 }
 
+/** Results as RFC 8601 §2.7 names them: `pass`, `fail`, `softfail`, `neutral`, `none`, `temperror`, `permerror`, `policy`; `skipped` is ours. */
+export type AuthenticationResult = string;
+
+/** What was found when a mail came in, as far as it was looked at. */
+export interface MailAuthentication {
+  /** RFC 7208. `domain`: whose policy was asked: of the sender, or of EHLO for the null sender. */
+  readonly spf?: { readonly result: AuthenticationResult; readonly domain: string };
+  /** RFC 6376: the domains (d=) of good signatures. */
+  readonly dkim?: { readonly result: AuthenticationResult; readonly domains: readonly string[] };
+  /** RFC 7489. `domain`: of the From field. */
+  readonly dmarc?: {
+    readonly result: AuthenticationResult;
+    readonly domain: string;
+    readonly policy?: string;
+  };
+  /** RFC 8617. */
+  readonly arc?: { readonly result: AuthenticationResult };
+}
+
 /** Where a mail came from, kept with it for trace, notices and policy. */
 export type Origin =
   | {
@@ -57,6 +76,11 @@ export type Origin =
       readonly authenticated?: string;
       /** The site by whose send rule it came in: the return path is its own. */
       readonly sends?: string;
+      /** The client's verified name, if that was looked up. */
+      readonly name?: string;
+      readonly authentication?: MailAuthentication;
+      /** What was peculiar and was let pass. */
+      readonly marks?: readonly string[];
     }
   | {
       readonly kind: 'notice';

@@ -83,6 +83,11 @@ export class HeaderCollector {
     return !this.#complete;
   }
 
+  /** What was gathered, whole. */
+  gathered(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
   scan(): HeaderScan {
     const [first] = this.#chunks;
     return scanHeader(this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks));

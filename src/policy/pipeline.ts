@@ -1,12 +1,15 @@
 /**
  * The order of checks, and nothing else: each check has a file of its own. The first refusal
- * counts. Cheap ones and those that keep the door shut come first.
+ * counts. Cheap ones and those that keep the door shut come first; at RCPT the gate (`gate.ts`: what the client
+ * is and does) stands between the door and the roster, so that strangers learn nothing of who is there.
  */
 import { type Soon, then } from '../base/soon.ts';
 import type { MailCommand, RcptCommand } from '../protocol/smtp/session.ts';
 import type { Site, SiteDirectory } from '../site/site.ts';
+import type { AskedRecipient, Asking, Complete } from './check.ts';
+import type { GateVisit } from './gate.ts';
 import { loops, type Part, type Passing } from './loop.ts';
-import type { PrimaryKnowledge, RoomView, Settings } from './ports.ts';
+import type { PrimaryKnowledge, RoomView, Settings, Standings } from './ports.ts';
 import type { RecipientLists } from './recipients.ts';
 import { knownRecipient, type Lookup } from './recipients.ts';
 import { type Route, routeOf, secondHop } from './relay.ts';
@@ -14,13 +17,14 @@ import { queueRoom, spoolRoom } from './room.ts';
 import { type Giver, SendRules } from './send.ts';
 import { actualSize, declaredSize, sizeForSite } from './size.ts';
 import { utf8Addresses, utf8Header } from './utf8.ts';
-import { ACCEPT, type Refusal, refusal, type Verdict } from './verdict.ts';
+import { type Refusal, refusal, type Verdict } from './verdict.ts';
 
 /** What the checks look at. */
 export interface World {
   readonly settings: () => Settings;
   readonly directory: () => SiteDirectory;
   readonly primaries: PrimaryKnowledge;
+  readonly standings: Standings;
   readonly recipients: RecipientLists;
   readonly spool: RoomView;
 }
@@ -42,12 +46,13 @@ export class Policy {
     this.#world = world;
   }
 
-  mail(command: MailCommand): Verdict {
+  mail(asking: Asking, gate: GateVisit): Soon<Verdict> {
     const { settings, spool } = this.#world;
+    const { size } = asking.mail;
     return (
-      refusal(declaredSize(command.size, settings().sizeLimit)) ??
-      refusal(spoolRoom(spool, command.size)) ??
-      ACCEPT
+      refusal(declaredSize(size, settings().sizeLimit)) ??
+      refusal(spoolRoom(spool, size)) ??
+      gate.mail(asking)
     );
   }
 
@@ -56,14 +61,19 @@ export class Policy {
     return this.#sendRules.sending(sender, giver, this.#world.directory());
   }
 
-  /** `sending`: from `sending`. */
-  rcpt(rcpt: RcptCommand, mail: MailCommand, localAddress: string, sending?: Site): Soon<Route | Refusal> {
-    const { settings, directory, recipients } = this.#world;
-    const sends = sending?.send?.to === 'any';
+  rcpt(rcpt: RcptCommand, asking: Asking, localAddress: string, gate: GateVisit): Soon<Route | Refusal> {
+    const { settings, directory } = this.#world;
+    const sends = asking.sending?.send?.to === 'any';
     const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress, sends });
     if (route.kind !== 'route') return route;
+    return then(gate.rcpt(asking, askedOf(route)), (verdict) =>
+      verdict.kind === 'accept' ? this.#known(route, asking.mail) : verdict,
+    );
+  }
+
+  #known(route: Route, mail: MailCommand): Soon<Route | Refusal> {
     const { site, address } = route;
-    const lookup = site && !route.always ? recipients.lookup(site, address) : 'listed';
+    const lookup = site && !route.always ? this.#world.recipients.lookup(site, address) : 'listed';
     return then(lookup, (found) => this.#routed(route, found, mail));
   }
 
@@ -81,13 +91,20 @@ export class Policy {
     );
   }
 
-  arrived(mail: Arrived): Verdict {
+  arrived(mail: Arrived, complete: Complete, gate: GateVisit): Soon<Verdict> {
     const { primaries } = this.#world;
     return (
       refusal(actualSize(mail.size, mail.limit)) ??
       refusal(loops(mail)) ??
       refusal(utf8Header(mail.parts, (site) => primaries.capabilities(site))) ??
-      ACCEPT
+      gate.arrived(complete)
     );
   }
 }
+
+/** How a check sees the recipient of a route. */
+export const askedOf = ({ address, site, always }: Route): AskedRecipient => ({
+  address,
+  ...(site && { site }),
+  postmaster: always,
+});

@@ -18,6 +18,20 @@ export interface PrimaryKnowledge {
   sitesAt(address: string): readonly string[];
 }
 
+/** How a site's primary stands at the moment, as its keeper sees it. */
+export interface Standing {
+  /** It takes mail: `up` or `draining`. False also for sites that are not pushed to. */
+  readonly up: boolean;
+  /** Its refusals are not believed at the moment. */
+  readonly wary: boolean;
+}
+
+/** Asked on the way of each mail: answers from memory, at once. */
+export interface Standings {
+  /** Undefined: nothing is known of it yet. */
+  standing(site: string): Standing | undefined;
+}
+
 /** The part of the spool that checks of room look at. */
 export interface RoomView {
   health(): SpoolHealth;

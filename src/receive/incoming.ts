@@ -6,17 +6,20 @@
  * aborted or too large leaves nothing; each octet is passed on as it came and looked at once,
  * and none is looked at behind the header.
  */
-import type { Soon } from '../base/soon.ts';
+import { type Soon, then } from '../base/soon.ts';
 import type { Origin } from '../mail/envelope.ts';
-import { HeaderCollector, type HeaderScan } from '../mail/header.ts';
+import { HeaderCollector } from '../mail/header.ts';
 import { buildReceived, receivedWith } from '../mail/received.ts';
 import { type Reply, reply } from '../mail/reply.ts';
+import type { Asking, Complete, Visit } from '../policy/check.ts';
+import type { GateVisit } from '../policy/gate.ts';
 import { spoolRefusal } from '../policy/room.ts';
 import { smallestLimit } from '../policy/size.ts';
-import { defer, type Refusal } from '../policy/verdict.ts';
+import { defer, type Refusal, type Verdict } from '../policy/verdict.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { ContentSink } from '../protocol/smtp/session.ts';
 import type { Committed, Draft } from '../spool/port.ts';
+import { Inspections } from './inspections.ts';
 import type { Receiving } from './receiver.ts';
 import { mailRefused, who } from './telling.ts';
 import type { Transaction } from './transaction.ts';
@@ -26,6 +29,8 @@ export class IncomingMail implements ContentSink {
   readonly #peer: Peer;
   readonly #transaction: Transaction;
   readonly #draft: Draft;
+  readonly #gate: GateVisit;
+  readonly #inspections?: Inspections;
   readonly #limit: number;
   readonly #header = new HeaderCollector();
   #inHeader = true;
@@ -33,11 +38,15 @@ export class IncomingMail implements ContentSink {
   /** open → ended (by `end`) or dropped (too large, aborted). Only an open one has a living draft. */
   #state: 'open' | 'ended' | 'dropped' = 'open';
 
-  constructor(receiving: Receiving, peer: Peer, transaction: Transaction, draft: Draft) {
+  constructor(receiving: Receiving, visit: Visit, transaction: Transaction, draft: Draft, gate: GateVisit) {
     this.#receiving = receiving;
-    this.#peer = peer;
+    this.#peer = visit.peer;
     this.#transaction = transaction;
     this.#draft = draft;
+    this.#gate = gate;
+    const inspected = { ...this.#asking(), visit, id: draft.id, recipients: transaction.asked };
+    const inspections = receiving.inspectors.flatMap((inspector) => inspector.begin(inspected) ?? []);
+    if (inspections.length > 0) this.#inspections = new Inspections(inspections, draft);
     const { settings, primaries } = receiving;
     const sites = transaction.parts.flatMap((part) => part.site ?? []);
     this.#limit = smallestLimit(
@@ -46,28 +55,44 @@ export class IncomingMail implements ContentSink {
     );
   }
 
+  #asking(): Asking {
+    const { mail, manner, sending, findings } = this.#transaction;
+    return { mail, manner, ...(sending && { sending }), findings };
+  }
+
   write(chunk: Uint8Array): Promise<void> | void {
     this.#size += chunk.byteLength;
     // The peer does not know yet: RFC 5321 has no way to stop it before the end of data.
     if (this.#size > this.#limit) this.#drop();
     if (this.#state !== 'open') return;
     if (this.#inHeader) this.#inHeader = this.#header.add(chunk);
-    return this.#draft.write(chunk);
+    return this.#inspections ? this.#inspections.write(chunk, this.#inHeader) : this.#draft.write(chunk);
   }
 
   end(): Soon<Reply> {
     const scan = this.#header.scan();
-    const head = this.#received();
-    const verdict = this.#judge(scan, head.byteLength);
-    if (verdict) {
-      this.#drop();
-      if (verdict.trouble !== undefined) {
-        this.#receiving.events.loop(verdict.trouble, this.#peer.address, verdict.why);
-      }
-      return this.#refused(verdict);
+    const received = this.#received();
+    const complete = { ...this.#asking(), recipients: this.#transaction.asked, scan, size: this.#size };
+    return then(this.#judge(complete, received.byteLength), (verdict) => {
+      if (verdict.kind !== 'accept') return this.#refuse(verdict);
+      if (!this.#inspections) return this.#commit(complete, received);
+      return this.#inspect(this.#inspections, complete, received);
+    });
+  }
+
+  async #inspect(inspections: Inspections, complete: Complete, received: Buffer): Promise<Reply> {
+    const passed = await inspections.end();
+    if (passed.kind !== 'passed') return this.#refuse(passed);
+    if (passed.unchanged) complete.findings.mark('header too long to be changed');
+    return this.#commit(complete, received, passed.header);
+  }
+
+  #refuse(refusal: Refusal): Reply {
+    this.#drop();
+    if (refusal.trouble !== undefined) {
+      this.#receiving.events.loop(refusal.trouble, this.#peer.address, refusal.why);
     }
-    this.#state = 'ended';
-    return this.#commit(scan, head);
+    return this.#refused(refusal);
   }
 
   abort(): void {
@@ -77,34 +102,46 @@ export class IncomingMail implements ContentSink {
   #drop(): void {
     if (this.#state !== 'open') return;
     this.#state = 'dropped';
+    this.#inspections?.abort();
     void this.#draft.abort();
   }
 
-  #judge(scan: HeaderScan, head: number): Refusal | undefined {
+  #judge(complete: Complete, head: number): Soon<Verdict> {
     const { policy, primaries, key, directory } = this.#receiving;
     const transaction = this.#transaction;
+    const { scan } = complete;
     const { courier } = transaction.manner;
-    const verdict = policy.arrived({
+    const arrived = {
       scan,
       key,
       size: this.#size + head,
       limit: this.#limit,
       from: courier ? [courier.site] : primaries.sitesAt(this.#peer.address),
       parts: transaction.parts.map((part) => ({ ...part, utf8: transaction.utf8(part, scan.charset) })),
+    };
+    return then(policy.arrived(arrived, complete, this.#gate), (verdict) => {
+      if (verdict.kind !== 'accept' || transaction.routedBy(directory())) return verdict;
+      return defer(451, '4.3.5', 'The configuration has changed, try again', 'a reload moved a recipient');
     });
-    if (verdict.kind !== 'accept') return verdict;
-    if (transaction.routedBy(directory())) return undefined;
-    return defer(451, '4.3.5', 'The configuration has changed, try again', 'a reload moved a recipient');
   }
 
-  async #commit(scan: HeaderScan, head: Buffer): Promise<Reply> {
+  /** `header`: the mail's own, if it was kept back. */
+  async #commit(complete: Complete, received: Buffer, header?: Buffer): Promise<Reply> {
+    this.#state = 'ended';
     const transaction = this.#transaction;
+    const { fields } = complete.findings;
     const origin = this.#origin();
-    const entries = transaction.parts.map((part) => transaction.entry(part, scan.charset, origin));
+    const entries = transaction.parts.map((part) => transaction.entry(part, complete.scan.charset, origin));
+    const above = [
+      received,
+      ...fields.map((field) => Buffer.from(field, 'utf8')),
+      ...(header ? [header] : []),
+    ];
+    const head = above.length === 1 ? received : Buffer.concat(above);
     try {
       const done = await this.#draft.commit(head, entries);
       if (done.kind === 'refused') return this.#refused(spoolRefusal(done));
-      this.#accepted(done, head.byteLength);
+      this.#accepted(done, complete, this.#draft.written + head.byteLength);
       return reply(250, '2.0.0', `Ok: held as ${this.#draft.id}`);
     } catch (fault) {
       this.#receiving.log.error('commit failed', { mail: this.#draft.id, why: String(fault) });
@@ -125,8 +162,9 @@ export class IncomingMail implements ContentSink {
   }
 
   #origin(): Origin {
-    const { manner, sending } = this.#transaction;
+    const { manner, sending, findings } = this.#transaction;
     const { authenticated } = manner;
+    const { clientName, authentication, marks } = findings;
     return {
       kind: 'received',
       peer: this.#peer.address,
@@ -134,6 +172,9 @@ export class IncomingMail implements ContentSink {
       protocol: this.#protocol(),
       ...(authenticated && { authenticated: authenticated.login }),
       ...(sending && { sends: sending.name }),
+      ...(clientName !== undefined && { name: clientName }),
+      ...(authentication && { authentication }),
+      ...(marks.length > 0 && { marks }),
     };
   }
 
@@ -153,22 +194,28 @@ export class IncomingMail implements ContentSink {
     });
   }
 
-  #accepted(done: Committed, head: number): void {
+  #accepted(done: Committed, complete: Complete, size: number): void {
     const { manner, parts, recipients, sending } = this.#transaction;
+    const { marks, quarantine, authentication } = complete.findings;
+    this.#gate.accepted(complete);
     this.#receiving.log.info('mail accepted', {
       mail: this.#draft.id,
       entries: done.entries,
       queues: parts.map((part) => part.queue),
       ...who(this.#peer, this.#transaction),
       recipients,
-      size: this.#size + head,
+      size,
       protocol: this.#protocol(),
+      ...(marks.length > 0 && { marks }),
+      ...(authentication && { authentication }),
+      ...(quarantine !== undefined && { quarantine }),
       ...(sending && { sends: sending.name }),
       ...(manner.tls && { tls: `${manner.tls.version} ${manner.tls.cipher}` }),
     });
   }
 
   #refused(refusal: Refusal): Reply {
+    this.#gate.refused(refusal);
     const fields = { mail: this.#draft.id, ...who(this.#peer, this.#transaction), size: this.#size };
     return mailRefused(this.#receiving.log, refusal, fields);
   }

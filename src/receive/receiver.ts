@@ -4,6 +4,9 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { NetworkSet } from '../base/networks.ts';
+import type { Gate } from '../policy/gate.ts';
+import type { Inspector } from '../policy/inspect.ts';
 import type { Policy } from '../policy/pipeline.ts';
 import type { PrimaryKnowledge, Settings } from '../policy/ports.ts';
 import type { Peer } from '../protocol/engine.ts';
@@ -27,6 +30,11 @@ export interface ReceiveEvents {
 export interface Receiving {
   readonly spool: Pick<Spool, 'draft'>;
   readonly policy: Policy;
+  readonly gate: Gate;
+  /** Those who look at content, in the order in which what they change is changed. */
+  readonly inspectors: readonly Inspector[];
+  /** `peers:` */
+  readonly isPeer: NetworkSet;
   readonly settings: () => Settings;
   readonly directory: () => SiteDirectory;
   readonly primaries: PrimaryKnowledge;

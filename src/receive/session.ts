@@ -5,12 +5,15 @@
  * Promises: nobody's recipient is taken without policy's word; when the connection is gone,
  * nothing of an unfinished mail stays.
  */
+import { isIP } from 'node:net';
 import { type Soon, then } from '../base/soon.ts';
 import { describe, type Reply, reply } from '../mail/reply.ts';
+import type { Visit } from '../policy/check.ts';
+import { type GateVisit, UNGUARDED } from '../policy/gate.ts';
 import type { Route } from '../policy/relay.ts';
 import { spoolRefusal } from '../policy/room.ts';
 import type { Giver } from '../policy/send.ts';
-import type { Refusal } from '../policy/verdict.ts';
+import type { Refusal, Verdict } from '../policy/verdict.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { ContentSink, MailCommand, Manner, RcptCommand, Session } from '../protocol/smtp/session.ts';
 import type { Draft, Refused } from '../spool/port.ts';
@@ -31,6 +34,8 @@ const REFUSED_LIMIT = 100;
 export class ReceiveSession implements Session {
   readonly #receiving: Receiving;
   readonly #peer: Peer;
+  readonly #visit: Visit;
+  readonly #gate: GateVisit;
   #transaction: Transaction | undefined;
   #incoming: IncomingMail | undefined;
   #refused = 0;
@@ -38,36 +43,56 @@ export class ReceiveSession implements Session {
   constructor(receiving: Receiving, peer: Peer) {
     this.#receiving = receiving;
     this.#peer = peer;
+    const client = isIP(peer.address) !== 0;
+    this.#visit = { peer, trusted: client && receiving.isPeer(peer.address) };
+    this.#gate = client ? receiving.gate.begin(this.#visit) : UNGUARDED;
   }
 
-  connect(): null {
+  connect(): Soon<Reply | null> {
     const { log, primaries, events } = this.#receiving;
     const { address, port } = this.#peer;
     log.info('connection', { peer: address, port });
     for (const site of primaries.sitesAt(address)) events.signOfLife(site, address);
-    return null;
+    return then(this.#gate.connect(), (verdict) => this.#welcome(verdict, ''));
   }
 
-  hello(): null {
-    return null;
+  hello(manner: Manner): Soon<Reply | null> {
+    return then(this.#gate.hello(manner), (verdict) => this.#welcome(verdict, manner.helo));
   }
 
-  mail(command: MailCommand, manner: Manner): Reply {
+  #welcome(verdict: Verdict, helo: string): Reply | null {
+    if (verdict.kind === 'accept') return null;
+    const { reply, why } = verdict;
+    this.#receiving.log.info('client refused', {
+      peer: this.#peer.address,
+      helo,
+      reply: describe(reply),
+      why,
+    });
+    this.#gate.refused(verdict);
+    return reply;
+  }
+
+  mail(command: MailCommand, manner: Manner): Soon<Reply> {
     const { policy, directory } = this.#receiving;
-    const verdict = policy.mail(command);
     const sending = policy.sending(command.sender, giverOf(this.#peer, manner));
-    this.#transaction = new Transaction(command, manner, directory(), sending);
-    if (verdict.kind === 'accept') return SENDER_OK;
-    const refused = this.#transaction;
-    this.#transaction = undefined;
-    return mailRefused(this.#receiving.log, verdict, who(this.#peer, refused));
+    const transaction = new Transaction(command, manner, directory(), sending);
+    return then(policy.mail(transaction, this.#gate), (verdict) => {
+      if (verdict.kind !== 'accept') return this.#mailRefused(verdict, transaction);
+      this.#transaction = transaction;
+      return SENDER_OK;
+    });
+  }
+
+  #mailRefused(refusal: Refusal, transaction: Transaction): Reply {
+    this.#gate.refused(refusal);
+    return mailRefused(this.#receiving.log, refusal, who(this.#peer, transaction));
   }
 
   rcpt(command: RcptCommand): Soon<Reply> {
     const transaction = this.#transaction;
     if (!transaction) return OUT_OF_ORDER;
-    const { mail, sending } = transaction;
-    const verdict = this.#receiving.policy.rcpt(command, mail, this.#peer.localAddress, sending);
+    const verdict = this.#receiving.policy.rcpt(command, transaction, this.#peer.localAddress, this.#gate);
     return then(verdict, (known) => this.#judged(command, transaction, known));
   }
 
@@ -82,6 +107,7 @@ export class ReceiveSession implements Session {
       reply: describe(verdict.reply),
       why: verdict.why,
     });
+    this.#gate.refused(verdict);
     this.#refused++;
     return this.#refused > REFUSED_LIMIT ? TOO_MANY_REFUSED : verdict.reply;
   }
@@ -98,9 +124,7 @@ export class ReceiveSession implements Session {
   }
 
   #begun(transaction: Transaction, draft: Draft | Refused): ContentSink | Reply {
-    if (draft.kind === 'refused') {
-      return mailRefused(this.#receiving.log, spoolRefusal(draft), who(this.#peer, transaction));
-    }
+    if (draft.kind === 'refused') return this.#mailRefused(spoolRefusal(draft), transaction);
     // The connection may have gone while the spool made room.
     if (this.#transaction !== transaction) {
       void draft.abort();
@@ -108,7 +132,7 @@ export class ReceiveSession implements Session {
     }
     this.#transaction = undefined;
     this.#refused = 0;
-    this.#incoming = new IncomingMail(this.#receiving, this.#peer, transaction, draft);
+    this.#incoming = new IncomingMail(this.#receiving, this.#visit, transaction, draft, this.#gate);
     return this.#incoming;
   }
 
@@ -124,6 +148,7 @@ export class ReceiveSession implements Session {
 
   closed(): void {
     this.reset();
+    this.#gate.closed();
   }
 }
 

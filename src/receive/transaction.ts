@@ -5,11 +5,14 @@
 import { domainOf } from '../mail/address.ts';
 import type { Envelope, Origin, Recipient } from '../mail/envelope.ts';
 import type { HeaderScan } from '../mail/header.ts';
+import type { AskedRecipient, Asking } from '../policy/check.ts';
+import { Findings } from '../policy/findings.ts';
+import { askedOf } from '../policy/pipeline.ts';
 import type { Route } from '../policy/relay.ts';
 import { needsUtf8 } from '../policy/utf8.ts';
 import type { MailCommand, Manner, RcptCommand } from '../protocol/smtp/session.ts';
 import type { Site, SiteDirectory } from '../site/site.ts';
-import type { NewEntry, QueueName } from '../spool/port.ts';
+import type { Hold, NewEntry, QueueName } from '../spool/port.ts';
 
 /** The recipients of one queue. */
 export interface Part {
@@ -19,11 +22,14 @@ export interface Part {
   readonly recipients: Recipient[];
 }
 
-export class Transaction {
+export class Transaction implements Asking {
   readonly mail: MailCommand;
   readonly manner: Manner;
   /** The site that sends it by its send rule; undefined for a stranger's mail. */
-  readonly sending: Site | undefined;
+  readonly sending?: Site;
+  readonly findings = new Findings();
+  /** The accepted recipients, as checks see them. */
+  readonly asked: AskedRecipient[] = [];
   readonly #directory: SiteDirectory;
   /** In the order of their first recipients. */
   readonly parts: Part[] = [];
@@ -32,7 +38,7 @@ export class Transaction {
   constructor(mail: MailCommand, manner: Manner, directory: SiteDirectory, sending?: Site) {
     this.mail = mail;
     this.manner = manner;
-    this.sending = sending;
+    if (sending) this.sending = sending;
     this.#directory = directory;
   }
 
@@ -41,6 +47,7 @@ export class Transaction {
   }
 
   add(rcpt: RcptCommand, route: Route): void {
+    this.asked.push(askedOf(route));
     this.#part(route).recipients.push({
       address: route.address,
       ...(rcpt.notify && { notify: rcpt.notify }),
@@ -82,6 +89,9 @@ export class Transaction {
       ...(ret && { ret }),
       ...(envid !== undefined && { envid }),
     };
-    return { queue: part.queue, envelope, origin };
+    const { quarantine } = this.findings;
+    const hold: Hold | undefined =
+      quarantine === undefined ? undefined : { kind: 'operator', reason: quarantine };
+    return { queue: part.queue, envelope, origin, ...(hold && { hold }) };
   }
 }

@@ -71,6 +71,21 @@ const IN_AND_OUT: Record<string, Claim> = {
     assert.deepEqual(committed, { kind: 'committed', entries: [draft.id] });
     assert.match(draft.id, /^[A-Za-z0-9_-]+$/);
   },
+  'a draft that is rewound has the body that is written afterwards': async (world) => {
+    for (const size of [10, 400_000]) {
+      const draft = await world.spool.draft({ queues: ['acme'] });
+      if (draft.kind !== 'draft') throw new Error('refused');
+      await draft.write(Buffer.alloc(size, 'x'));
+      await draft.rewind();
+      assert.equal(draft.written, 0);
+      const body = Buffer.alloc(400_000 - size, 'y');
+      await draft.write(Buffer.from(body));
+      await draft.commit(HEAD, [entryFor('acme')]);
+      const spool = await world.reopen();
+      assert.deepEqual(await octetsOf(await spool.open(draft.id)), Buffer.concat([HEAD, body]));
+      world = { ...world, spool };
+    }
+  },
   'a draft that was not committed leaves nothing': async (world) => {
     for (const size of [10, 400_000]) {
       const aborted = await world.spool.draft({ queues: ['acme'] });

@@ -36,6 +36,8 @@ export interface NewEntry {
   /** With this queue's recipients only. */
   readonly envelope: Envelope;
   readonly origin: Origin;
+  /** It is held from the beginning: no handover ever sees it before it is released. */
+  readonly hold?: Hold;
 }
 
 export interface RecipientState {
@@ -59,7 +61,6 @@ export interface Entry extends NewEntry {
   readonly nextTry: Instant;
   /** Delay notices given so far (how many of the site's `warn` ages are dealt with). */
   readonly warned: number;
-  readonly hold?: Hold;
 }
 
 /** An entry as `Lease.list` tells it: what is known without reading it. */
@@ -101,6 +102,8 @@ export interface Draft {
   readonly written: number;
   /** A promise is back-pressure. The caller may not touch `body` afterwards. Rejects never; trouble shows at commit. */
   write(body: Uint8Array): Promise<void> | void;
+  /** Forgets what was written: what is written from now on is the body. */
+  rewind(): Promise<void>;
   /** `head` goes above what was written. Resolves once durable: now 250 may be said. Ends the draft. */
   commit(head: Uint8Array, to: readonly NewEntry[]): Promise<Committed | Refused>;
   /** Ends the draft and leaves nothing. Idempotent. */

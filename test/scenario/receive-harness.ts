@@ -7,8 +7,16 @@ import { DAY, HOUR, SECOND } from '../../src/base/clock.ts';
 import type { Fields, Log } from '../../src/base/log.ts';
 import { canonicalDomain } from '../../src/mail/address.ts';
 import type { Reply } from '../../src/mail/reply.ts';
+import type { Check } from '../../src/policy/check.ts';
+import { Gate } from '../../src/policy/gate.ts';
+import type { Inspector } from '../../src/policy/inspect.ts';
 import { Policy } from '../../src/policy/pipeline.ts';
-import { type Capabilities, DEFAULT_SIZE_LIMIT, type Settings } from '../../src/policy/ports.ts';
+import {
+  type Capabilities,
+  DEFAULT_SIZE_LIMIT,
+  type Settings,
+  type Standing,
+} from '../../src/policy/ports.ts';
 import { RecipientLists } from '../../src/policy/recipients.ts';
 import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
@@ -81,6 +89,11 @@ class DraftDouble implements Draft {
     if (this.#over) throw new Error('written to a draft that is over');
     this.#chunks.push(body);
     this.written += body.byteLength;
+  }
+
+  async rewind(): Promise<void> {
+    this.#chunks.length = 0;
+    this.written = 0;
   }
 
   async commit(head: Uint8Array, entries: readonly NewEntry[]): Promise<Committed | Refused> {
@@ -160,6 +173,7 @@ export class House {
   readonly capabilities = new Map<string, Capabilities>();
   /** IP address → sites whose primary is there. */
   readonly primaries = new Map<string, string[]>();
+  readonly standings = new Map<string, Standing>();
   settings: Settings;
   directory: SiteDirectory;
   readonly receiver: (peer: Peer) => Session;
@@ -169,6 +183,8 @@ export class House {
     sites: readonly Site[],
     settings: Partial<Settings> = {},
     spool?: Pick<Spool, 'draft' | 'health' | 'room'>,
+    checks: readonly Check[] = [],
+    inspectors: readonly Inspector[] = [],
   ) {
     this.settings = { ...SETTINGS, ...settings };
     this.directory = new SiteDirectory(sites);
@@ -182,9 +198,17 @@ export class House {
         sitesAt: (address: string) => this.primaries.get(address) ?? [],
       },
     };
+    const standings = { standing: (site: string) => this.standings.get(site) };
     this.receiver = createReceiver({
       ...shared,
-      policy: new Policy({ ...shared, recipients: new RecipientLists({ clock: this.clock, log }) }),
+      policy: new Policy({
+        ...shared,
+        standings,
+        recipients: new RecipientLists({ clock: this.clock, log }),
+      }),
+      gate: new Gate(checks),
+      inspectors,
+      isPeer: () => false,
       events: {
         signOfLife: (site, peer) => void this.events.push(`life ${site} ${peer}`),
         call: () => ({ kind: 'empty' }),

@@ -121,6 +121,16 @@ class LogDraft implements Draft {
     return this.#writing;
   }
 
+  async rewind(): Promise<void> {
+    if (this.#ended) return;
+    await this.#writing;
+    this.#forgetPieces();
+    await this.#file?.discard();
+    this.#file = null;
+    this.#spilled = false;
+    this.written = 0;
+  }
+
   async commit(head: Uint8Array, to: readonly NewEntry[]): Promise<Committed | Refused> {
     if (this.#ended) return refusal('io', 'the draft has ended');
     if (this.#spilled) await this.#writing;

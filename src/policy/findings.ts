@@ -1,0 +1,25 @@
+/**
+ * What the gate finds out about one mail: written by checks as they learn it, kept with the entry and in the
+ * log. A new one for each transaction.
+ */
+import type { MailAuthentication } from '../mail/envelope.ts';
+
+export class Findings {
+  /** Short words for what was peculiar and was let pass: `unknown recipient`, `list.example 2`. */
+  readonly marks: string[] = [];
+  /**
+   * Header fields to stand right below our Received, each complete: folded, ending in CRLF. In the order in which
+   * they are to appear.
+   */
+  readonly fields: string[] = [];
+  /** The client's name, if its address and its name point to each other (RFC 8601 §3, iprev). */
+  clientName?: string;
+  /** SPF, DKIM, DMARC, ARC as far as they were looked at. */
+  authentication?: MailAuthentication;
+  /** Set: the mail is taken and held, with this reason, until an operator decides. */
+  quarantine?: string;
+
+  mark(word: string): void {
+    if (!this.marks.includes(word)) this.marks.push(word);
+  }
+}
