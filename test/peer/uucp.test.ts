@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import type { EntryRow } from '../../src/operate/api/contract.ts';
@@ -67,7 +66,6 @@ describe('with Restante at the near end', () => {
     daemon = await Daemon.make('sites: { leaf: { domains: [leaf.example] } }');
     // uuxqt runs our program as uucp, which has to come to it.
     chmodSync(daemon.folder, 0o755);
-    if (tmpdir() !== '/tmp') chmodSync(tmpdir(), 0o711);
     line = await UucpLine.make({ over: 'tcp', as: 'root', restante: daemon.file });
     const lines = parse(readFileSync(line.path('made/near/restante.yaml'), 'utf8'));
     daemon.configure(`outbound: "127.0.0.1:${await freePort()}"`);

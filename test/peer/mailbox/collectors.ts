@@ -111,7 +111,7 @@ export function getmail(place: Place, people: readonly string[]): Run {
 function own(folder: string, names: readonly string[]): void {
   // Down to it from the folder that the tests' runner has made for us alone.
   for (const above of [dirname(folder), dirname(dirname(folder))]) {
-    if (above.startsWith(`${tmpdir()}`)) chmodSync(above, 0o711);
+    if (above.startsWith(`${tmpdir()}/`)) chmodSync(above, 0o711);
   }
   chownSync(folder, NOBODY, NOBODY);
   for (const name of names) chownSync(join(folder, name), NOBODY, NOBODY);
