@@ -5,6 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { type FileHandle, type Files, readFull, writeAll } from '../../base/files.ts';
+import { Passage } from '../../base/passage.ts';
 import { mailText } from './ids.ts';
 import { DamagedRecord } from './segment.ts';
 import { SYNC } from './syncs.ts';
@@ -21,6 +22,7 @@ export interface LargeBody {
 export class LargeFiles {
   readonly #files: Files;
   readonly dir: string;
+  readonly passage = new Passage();
   /** Octets of bodies, drafts included. */
   bytes = 0;
   /** Files being written. */
@@ -58,6 +60,7 @@ export class LargeFiles {
           throw new DamagedRecord(`bad checksum in ${this.path(mail)} at ${i * BLOCK}`);
         }
         yield block.subarray(Math.max(0, from - i * BLOCK));
+        this.passage.passed(block.length);
       }
     } finally {
       await file.close().catch(() => {});
@@ -83,6 +86,7 @@ export class LargeDraft {
   }
 
   async write(pieces: readonly Uint8Array[]): Promise<void> {
+    const before = this.#size;
     await writeAll(this.#file, pieces, this.#size);
     for (let piece of pieces) {
       this.#owner.bytes += piece.byteLength;
@@ -94,6 +98,7 @@ export class LargeDraft {
         piece = piece.subarray(part.byteLength);
       }
     }
+    this.#owner.passage.passed(this.#size - before);
   }
 
   /** Makes content and name durable. */
