@@ -2,6 +2,7 @@
 import type { Bench } from '../bench.ts';
 import { big } from './big.ts';
 import { manyDead, oneDead } from './dead.ts';
+import { mailbox } from './mailbox.ts';
 import { million } from './million.ts';
 import { starttls } from './starttls.ts';
 
@@ -17,4 +18,4 @@ export interface OwnRow {
   readonly run: (bench: Bench) => Promise<readonly OwnLine[]>;
 }
 
-export const OWN: readonly OwnRow[] = [starttls, big, oneDead, manyDead, million];
+export const OWN: readonly OwnRow[] = [starttls, big, oneDead, manyDead, mailbox, million];

@@ -200,7 +200,10 @@ export class Keepers implements KeepersView {
       ? new Keeper(this.#ctx, options)
       : new CalledKeeper(this.#ctx, options);
     this.#keepers.set(queue, keeper);
-    keeper.start();
+    // After a change of the way the one before still has the lease, until its lines have ended.
+    const before = [...this.#leaving].find(([leaving]) => leaving.queue === queue)?.[1];
+    if (before) void before.then(() => keeper.start());
+    else keeper.start();
     return keeper;
   }
 
