@@ -191,9 +191,10 @@ export interface Lease {
   due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]>;
   /**
    * All entries that are not held, in order of arrival, whatever their next try, handed out or not. Costs in
-   * proportion to the queue, and reads no envelope. Ends early when the lease is lost.
+   * proportion to the queue, and reads no envelope. Ends early when the lease is lost. Those of which
+   * `read` says so are read next, so they may be read together.
    */
-  list(): AsyncIterable<Listing>;
+  list(read?: (listing: Listing) => boolean): AsyncIterable<Listing>;
   open(id: EntryId, from?: number): Promise<Content | Corrupt | Gone>;
   /**
    * Durable when it resolves; grouped; idempotent. Waits for as long as nothing can be written. Entries with

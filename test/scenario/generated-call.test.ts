@@ -1,7 +1,7 @@
 /** The caller's script as it is generated, run by sh: over HTTPS, and by SMTP; from an address that changes. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { Daemon, freePort, until } from '../support/daemon.ts';
@@ -75,6 +75,18 @@ test('over HTTPS with the token: the mail goes to where the site is now', async 
   assert.equal(statSync(join(folder, 'secret')).mode & 0o777, 0o600);
   assert.ok(!readFileSync(script, 'utf8').includes(readFileSync(join(folder, 'secret'), 'utf8').trim()));
   await calls(d, script, `127.0.0.1:${call}`, homes);
+  // Linked into what runs when the line comes up, with the words of that; NetworkManager also tells when it goes down.
+  symlinkSync(script, join(d.folder, '90-call'));
+  const hook = join(d.folder, '90-call');
+  const at = { CALL_AT: `127.0.0.1:${call}`, CALL_FROM: homes[0].host };
+  const up = await sh(hook, at, 'ppp0', '/dev/ttyS0', '115200', '192.0.2.77', '192.0.2.1');
+  assert.deepEqual([up.code, up.err], [0, '']);
+  assert.notEqual(up.out, '');
+  const down = await sh(hook, { ...at, NM_DISPATCHER_ACTION: 'down' }, 'eth0', 'down');
+  assert.deepEqual([down.code, down.out], [0, '']);
+  await mail(d, 'to another address');
+  assert.equal((await sh(script, at, '--to', homes[1].host)).code, 0);
+  await until('the mail at the address that was named', () => (homes[1].mails.length === 2 ? true : null));
   writeFileSync(join(folder, 'secret'), 'wrong\n');
   const wrong = await sh(script, { CALL_AT: `127.0.0.1:${call}` });
   assert.equal(wrong.code, 1);

@@ -178,11 +178,14 @@ class Ways {
   /** A command is a process of its own, and costs more than all that is asked here. */
   #ask(method: 'GET' | 'POST', path: string): Promise<string> {
     return new Promise((done, failed) => {
-      const asked = request({ socketPath: join(this.daemon.folder, 'spool/control'), method, path }, (answer) => {
-        let text = '';
-        answer.on('data', (chunk) => (text += String(chunk)));
-        answer.on('end', () => done(text));
-      });
+      const asked = request(
+        { socketPath: join(this.daemon.folder, 'spool/control'), method, path },
+        (answer) => {
+          let text = '';
+          answer.on('data', (chunk) => (text += String(chunk)));
+          answer.on('end', () => done(text));
+        },
+      );
       asked.once('error', failed);
       asked.end(method === 'POST' ? '{}' : undefined);
     });
@@ -284,7 +287,7 @@ class Pop3 {
       if (end < (many ? 5 : 2)) return null;
       const reply = this.#text.slice(0, end - (many ? 1 : 0));
       this.#text = this.#text.slice(end);
-      return many ? reply.slice(0, -2) + '\r\n' : reply;
+      return many ? `${reply.slice(0, -2)}\r\n` : reply;
     });
   }
 }
@@ -329,7 +332,9 @@ test('from way to way and back, in the middle of a handover each time: every mai
   // A command that ends well, later.
   writeFileSync(join(w.taken, 'do'), 'wait');
   await w.flush();
-  await until('a command', () => (readdirSync(w.taken).some((name) => name.startsWith('words.')) ? true : null));
+  await until('a command', () =>
+    readdirSync(w.taken).some((name) => name.startsWith('words.')) ? true : null,
+  );
   await w.change('push');
   assert.equal(w.sink.mails.length, 0);
   rmSync(join(w.taken, 'do'));
@@ -339,6 +344,9 @@ test('from way to way and back, in the middle of a handover each time: every mai
   await w.goOn();
   assert.ok(!existsSync(join(w.taken, 'words.0')));
   await w.settled((queued) => queued === 0);
-  assert.deepEqual([...w.home].sort((a, b) => a - b), w.posted);
+  assert.deepEqual(
+    [...w.home].sort((a, b) => a - b),
+    w.posted,
+  );
   assert.deepEqual(w.sink.violations, []);
 });

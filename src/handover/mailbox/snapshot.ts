@@ -40,9 +40,8 @@ export async function snapshot(spool: Spool, lease: Lease, mailbox: Mailbox): Pr
     for (const made of await Promise.all(batch)) messages.push(...made);
     batch = [];
   };
-  let listed = 0;
-  for await (const listing of lease.list()) {
-    if (listed++ === MOST) break;
+  for await (const listing of lease.list((one) => fromIndex(one, mailbox) === null)) {
+    if (messages.length >= MOST) break;
     const known = fromIndex(listing, mailbox);
     if (known && batch.length === 0) messages.push(known);
     else batch.push(known ? Promise.resolve([known]) : fromEnvelope(spool, listing, mailbox));

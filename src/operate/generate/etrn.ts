@@ -36,18 +36,22 @@ const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 function head({ site, hostname, way, login }: EtrnWishes): string {
   return `#!/bin/sh
 # Calls for the mail of the site ${site} at ${hostname}. Made by "restante generate etrn".
-#   call [ADDRESS]     ADDRESS: where the mail is to go, if not to where this call comes from
+#   call [--to ADDRESS]     ADDRESS: where the mail is to go, if not to where this call comes from
+# May be linked into the hooks of ppp and NetworkManager: their own words are let be.
 # Exit 0: called. 1: not, and why. Beside it: secret, and ca.pem if the server's certificate signs itself.
 set -u
 umask 077
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
+# NetworkManager tells of lines that go down, too.
+case \${NM_DISPATCHER_ACTION:-up} in up | vpn-up) ;; *) exit 0 ;; esac
+here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd) || exit 1
 name=${quoted(hostname)}
 site=${quoted(site)}
 login=${quoted(login)}
 # Where to connect, and from which of our addresses.
 at=\${CALL_AT:-$name:${way.port}}
 from=\${CALL_FROM:-}
-address=\${1:-}
+address=
+[ "\${1:-}" = --to ] && address=\${2:-}
 secret=$(head -n 1 "$here/secret") || exit 1
 fail() { echo "call: $*" >&2; exit 1; }
 `;
@@ -109,12 +113,13 @@ Put this folder on the machine that receives the mail, readable by root alone. $
 Then:
   ./call          says what lies there, and the mail comes
 
-When the line comes up: link it into what your system runs then.
+When the line comes up: link it into what your system runs then (ln -s).
   ppp                  /etc/ppp/ip-up.d/call
   NetworkManager       /etc/NetworkManager/dispatcher.d/90-call
   every quarter hour   */15 * * * *   root   /etc/call/call >/dev/null
 
-Postfix, which receives the mail (main.cf). It cannot log in to ask for it: the script does.
+Postfix, which receives the mail (main.cf). It takes ETRN from others, and sends none: "postqueue -s" and "sendmail -qR"
+are for its own queue. The script calls; so does fetchmail ("protocol etrn"), without a login.
   mydestination = $myhostname, localhost, ${domains.filter((d) => !d.startsWith('.')).join(', ')}
   # ${hostname} hands over what others sent: its address is not the sender's.
   smtpd_client_restrictions = check_client_access inline:{{ ${hostname} = permit }}

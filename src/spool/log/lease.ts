@@ -35,6 +35,8 @@ interface Out {
 
 /** Entries read at once. */
 const BATCH = 32;
+/** Entries whose records are read together, before they are listed. */
+const AHEAD = 64;
 /** Entries listed at once: what is between two pages may change meanwhile. */
 const PAGE = 1024;
 
@@ -171,7 +173,7 @@ class LogLease implements Lease {
     return earliest === Infinity ? null : earliest;
   }
 
-  async *list(): AsyncIterable<Listing> {
+  async *list(read?: (listing: Listing) => boolean): AsyncIterable<Listing> {
     const { table } = this.#store.index;
     let last: { arrived: number; mail: number; suffix: number } | null = null;
     while (!this.lost.aborted) {
@@ -179,8 +181,18 @@ class LogLease implements Lease {
       const final = rows.at(-1);
       if (final === undefined) return;
       last = { arrived: table.arrived[final] ?? 0, ...this.#store.key(final) };
-      yield* rows.flatMap((row) => this.#listing(row) ?? []);
+      const page = rows.flatMap((row) => this.#listing(row) ?? []);
+      for (let i = 0; i < page.length; i += AHEAD) {
+        const some = page.slice(i, i + AHEAD);
+        if (read) await this.#ahead(some.filter(read));
+        yield* some;
+      }
     }
+  }
+
+  async #ahead(listings: readonly Listing[]): Promise<void> {
+    const rows = listings.map(({ id }) => this.#all.row(id)).filter((row) => row >= 0);
+    if (rows.length > 0) await readAhead(this.#store, rows);
   }
 
   async open(id: EntryId, from = 0): Promise<Content | Corrupt | Gone> {
