@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-export type Host = 'dns' | 'primary' | 'backup' | 'sender' | 'exim' | 'osmtpd';
+export type Host = 'dns' | 'primary' | 'backup' | 'sender' | 'exim' | 'osmtpd' | 'sendmail';
 
 export interface Ran {
   readonly code: number;
@@ -135,6 +135,7 @@ export class Lab {
     try {
       if (hosts.includes('exim')) await lab.#fetch('exim4-daemon-light');
       if (hosts.includes('osmtpd')) await lab.#fetch('opensmtpd');
+      if (hosts.includes('sendmail')) await lab.#fetch('sendmail-bin');
       await lab.host('up', ...hosts);
     } catch (fault) {
       await lab.close();

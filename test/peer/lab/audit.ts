@@ -73,7 +73,8 @@ function open(file: Buffer): Opened | string {
   return 'no Received field of ours';
 }
 
-export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta, primary: Mta): Audit {
+/** `sender` null: it came to us straight from `inject.ts`. */
+export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta | null, primary: Mta): Audit {
   const copies = new Map<string, string[]>();
   const wrong: string[] = [];
   for (const path of maildirFiles(lab, primary)) {
@@ -83,9 +84,9 @@ export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta, pr
       wrong.push(`${path}: ${top}`);
       continue;
     }
-    const theirs = fieldEnd(file, top.below);
+    const theirs = sender ? fieldEnd(file, top.below) : top.below;
     const field = file.toString('latin1', top.below, theirs);
-    if (!field.startsWith('Received:') || !field.includes(`by ${sender.name}`)) {
+    if (sender && (!field.startsWith('Received:') || !field.includes(`by ${sender.name}`))) {
       wrong.push(`${path}: below our Received field comes ${field.slice(0, 200)}`);
     }
     const number = MESSAGE_ID.exec(file.toString('latin1', theirs, theirs + 20_000));
@@ -93,7 +94,7 @@ export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta, pr
       wrong.push(`${path}: not of this corpus`);
       continue;
     }
-    const difference = differs(file.subarray(theirs), spec, Number(number[2]));
+    const difference = differs(file.subarray(theirs), spec, Number(number[2]), primary.rewrites);
     if (difference) wrong.push(`${path}: mail ${number[2]}: ${difference}`);
     const key = `${number[2]} ${top.recipient}`;
     copies.set(key, [...(copies.get(key) ?? []), top.id]);
@@ -116,11 +117,11 @@ function repeatsOfOurs(copies: ReadonlyMap<string, readonly string[]>): number {
 }
 
 /** Undefined: the same octets, line ends apart (a Maildir has LF where the wire has CRLF). */
-function differs(found: Buffer, spec: CorpusSpec, number: number): string | undefined {
-  const sent = Buffer.from(
-    corpusMail(spec, number).content.toString('latin1').replaceAll('\r\n', '\n'),
-    'latin1',
-  );
+function differs(file: Buffer, spec: CorpusSpec, number: number, bodyOnly = false): string | undefined {
+  const part = (all: Buffer): Buffer => (bodyOnly ? all.subarray(all.indexOf('\n\n')) : all);
+  const content = corpusMail(spec, number).content.toString('latin1').replaceAll('\r\n', '\n');
+  const sent = part(Buffer.from(content, 'latin1'));
+  const found = part(file);
   if (found.equals(sent)) return undefined;
   let at = 0;
   while (at < sent.length && at < found.length && sent[at] === found[at]) at++;

@@ -25,6 +25,8 @@ export interface Mta {
   sent(lab: Lab): Sent[];
   /** Below the lab's folder. */
   readonly maildir: string;
+  /** It writes the header anew: what it got is compared by the body. */
+  readonly rewrites?: true;
 }
 
 function matches(text: string, pattern: RegExp): Sent[] {
@@ -97,4 +99,21 @@ export const opensmtpd: Mta = {
       lab.read('osmtpd.log'),
       /mta delivery evpid=(?<id>\w{8})\w* from=\S* to=<(?<to>[^>]*)> .*relay="\S+ \((?<relay>[^)]*)\)".* result="Ok"/g,
     ),
+};
+
+export const sendmail: Mta = {
+  host: 'sendmail',
+  name: 'sendmail.example.test',
+  program: 'sendmail',
+  maildir: 'mail/sendmail',
+  async start(lab) {
+    await lab.must('sendmail', ['/usr/libexec/sendmail/sendmail', '-bd']);
+  },
+  async stop(lab) {
+    await lab.must('sendmail', ['sh', '-c', 'kill $(head -n 1 /run/sendmail/mta/sendmail.pid)']);
+  },
+  queueId: (reply) => /^250 2\.0\.0 (\w+)/.exec(reply)?.[1] ?? '',
+  // It only receives.
+  sent: () => [],
+  rewrites: true,
 };
