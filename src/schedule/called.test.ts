@@ -460,6 +460,30 @@ describe('thin links', () => {
   });
 });
 
+test('a loan shows no mail that is too large, but the note of it; when an operator lets it go it is there', async () => {
+  const { w } = world({ way: 'lend', largest: 1_000_000 });
+  const large = w.spool.put('acme', { size: 5_000_000 });
+  const small = w.spool.put('acme', { size: 1_000_000 });
+  const shown = async (): Promise<string[]> => {
+    const lent = await w.keepers.lend('acme', 'POP3');
+    assert.ok(lent.kind === 'lent');
+    const ids: string[] = [];
+    for await (const { id } of lent.lease.list()) ids.push(id);
+    await lent.end({ mails: 0, octets: 0 });
+    return ids;
+  };
+  await w.clock.advance(SECOND);
+  const first = await shown();
+  assert.equal(first.length, 2);
+  assert.ok(first.includes(small) && !first.includes(large), String(first));
+  assert.equal(w.spool.notices.length, 1);
+  assert.equal(w.spool.entries.get(large)?.hold?.kind, 'operator');
+  assert.deepEqual(await shown(), first);
+  await w.spool.operate([large], { kind: 'release' });
+  assert.equal((await shown()).includes(large), true);
+  assert.equal(w.spool.notices.length, 1);
+});
+
 describe('other sites', () => {
   test('are not touched by a call: no lease, no connection, no timer of theirs', async () => {
     const { w, site } = world();

@@ -8,31 +8,23 @@
  * at the end of the next call that cannot take it; `uncalled.ts` tells what happens if no call comes.
  */
 import type { Instant } from '../base/clock.ts';
-import type { Log } from '../base/log.ts';
 import type { Answered, Handover, Line, Trouble } from '../handover/port.ts';
 import type { CallAnswer } from '../site/call.ts';
 import type { Entry, Lease, QueueName } from '../spool/port.ts';
-import { Alarm } from './alarm.ts';
-import { Aside } from './aside.ts';
 import { Call, CallBook } from './call.ts';
 import type { KeeperContext, KeeperOptions } from './context.ts';
+import { Desk } from './desk.ts';
 import { Flow, type FlowEvents } from './flow.ts';
-import { Late } from './late.ts';
+import { Large } from './large.ts';
 import { type Lent, type LoanCounts, Loans, type NotLent, notLent } from './lending.ts';
-import { Meter } from './meter.ts';
-import { Outcomes } from './outcomes.ts';
 import type { QueuePolicy, Way } from './policy.ts';
 import type { QueueKeeper } from './queue-keeper.ts';
 import type { Flight, Run } from './run.ts';
 import { QueueState } from './state.ts';
-import { Tenure } from './tenure.ts';
 import type { Turn } from './turns.ts';
 import { Uncalled } from './uncalled.ts';
 import type { KeeperView } from './view.ts';
-import { Window } from './window.ts';
 
-/** Mails below this go in any case: a note about one is as large. */
-const LEAST = 4096;
 /** The caller's own connection takes no place of ours. */
 const ITS_OWN: Turn = { end() {}, lend() {}, use() {} };
 
@@ -42,23 +34,12 @@ export type Turned = (signal: AbortSignal) => Promise<Line | Trouble>;
 export class CalledKeeper implements QueueKeeper, FlowEvents {
   readonly queue: QueueName;
   readonly way: Way;
-  readonly #ctx: KeeperContext;
-  readonly #log: Log;
-  #handover: Handover;
-  #policy: QueuePolicy;
+  readonly #desk: Desk;
   readonly #state: QueueState;
-  readonly #window = new Window();
-  readonly #aside: Aside;
-  readonly #meter: Meter;
-  readonly #outcomes: Outcomes;
   readonly #flow: Flow;
-  readonly #tenure: Tenure;
-  readonly #late: Late;
+  readonly #large: Large;
   readonly #uncalled: Uncalled;
-  readonly #alarm: Alarm;
   readonly #book: CallBook;
-  #host: string | null = null;
-  #until: Instant | null = null;
   /** Under way, its last answers included. */
   #call: Call | null = null;
   /** It ends when all that is out has come back; `why`: before the end of the queue. */
@@ -73,42 +54,24 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   #over = false;
   #quiet: (() => void) | null = null;
 
-  constructor(ctx: KeeperContext, { queue, handover, policy }: KeeperOptions) {
+  constructor(ctx: KeeperContext, options: KeeperOptions) {
+    const { queue, policy } = options;
     this.queue = queue;
     this.way = policy.way;
-    this.#ctx = ctx;
-    this.#log = ctx.log.child({ queue });
-    this.#handover = handover;
-    this.#policy = policy;
-    this.#aside = new Aside(ctx.clock);
-    this.#meter = new Meter(ctx.clock);
-    this.#outcomes = new Outcomes(
-      ctx,
-      queue,
-      () => this.#policy,
-      () => this.#pump(),
-    );
-    this.#flow = new Flow({
-      ctx,
-      window: this.#window,
-      outcomes: this.#outcomes,
-      aside: this.#aside,
-      events: this,
-      lease: () => this.#lease,
-      handover: () => this.#handover,
-      connections: () => this.#policy.connections,
-      order: () => this.#policy.order,
-      admit: (entry, lease) => this.#admit(entry, lease),
+    const desk = new Desk(ctx, options, {
+      changed: () => this.#pump(),
+      leased: (lease) => this.#leased(lease),
+      ring: () => this.#pump(),
     });
-    this.#late = new Late(this.#log, ctx.patience, this.#outcomes);
-    this.#uncalled = new Uncalled(ctx, queue, this.#late);
-    this.#tenure = new Tenure(ctx, queue, this.#log, (lease) => this.#leased(lease));
-    this.#loans = new Loans(ctx, queue, this.#log, this.#tenure);
-    this.#alarm = new Alarm(ctx.clock, () => this.#pump());
-    this.#book = new CallBook(ctx.clock, this.#log, queue, ctx.calls);
-    const held = ctx.held.get(queue);
-    this.#until = held?.until ?? null;
-    this.#state = new QueueState(ctx.clock, this.#log, held ? 'held' : 'waiting', held?.reason ?? null);
+    this.#desk = desk;
+    this.#large = new Large(ctx.spool, desk.outcomes, () => desk.policy.largest);
+    const admit = (entry: Entry, lease: Lease) => this.#large.admit(entry, lease);
+    this.#flow = new Flow({ ...desk.flowParts, events: this, admit });
+    this.#uncalled = new Uncalled(ctx, queue, desk.late);
+    this.#loans = new Loans(ctx, queue, desk.log, desk.tenure);
+    this.#book = new CallBook(ctx.clock, desk.log, queue, ctx.calls);
+    const held = desk.heldFor;
+    this.#state = new QueueState(ctx.clock, desk.log, held !== null ? 'held' : 'waiting', held);
   }
 
   start(): void {
@@ -116,25 +79,13 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   }
 
   view(): KeeperView {
-    const { rate } = this.#meter;
-    const { count, held } = this.#ctx.spool.summary(this.queue);
-    const state = this.#state.is;
+    const view = this.#desk.view(this.#state, this.#state.is === 'calling');
     return {
-      queue: this.queue,
-      state,
-      reason: state === 'waiting' ? this.#book.waits : this.#state.reason,
-      since: this.#state.since,
-      until: state === 'held' ? this.#until : null,
+      ...view,
+      reason: view.state === 'waiting' ? this.#book.waits : view.reason,
       nextProbe: null,
-      rate,
-      estimate: state === 'calling' && rate > 0 ? ((count - held) / rate) * 1000 : null,
       connections: this.#flow.connections,
-      host: this.#host,
-      wary: this.#outcomes.wary.on,
-      calls: {
-        last: this.#book.last,
-        keptUntil: this.#uncalled.keptUntil(this.#policy),
-      },
+      calls: { last: this.#book.last, keptUntil: this.#uncalled.keptUntil(this.#desk.policy) },
     };
   }
 
@@ -143,7 +94,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   /** `turned`: the mail goes over the caller's own connection. */
   call(by: string, turned?: Turned): CallAnswer {
     const state = this.#state.is;
-    const queued = this.#queued;
+    const queued = this.#desk.queued;
     if (state === 'held' || this.#over) return { kind: 'held' };
     if ((this.way === 'turn') !== (turned !== undefined) || this.way === 'lend')
       return { kind: 'another way' };
@@ -152,7 +103,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
       return { kind: 'under way', queued };
     }
     if (queued === 0) {
-      this.#book.ended(new Call(by, this.#ctx.clock.now()), 0, null);
+      this.#book.ended(new Call(by, this.#desk.ctx.clock.now()), 0, null);
       return { kind: 'empty' };
     }
     this.#begin(by);
@@ -175,6 +126,11 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
       (counts) => this.#returned(call, counts),
     );
     if (lent.kind === 'not lent') this.#returned(call, { mails: 0, octets: 0, why: lent.text });
+    else {
+      await this.#large.keepBack(lent.lease).catch((error: unknown) => {
+        this.#desk.log.error('large mail could not be kept back', { why: String(error) });
+      });
+    }
     return lent;
   }
 
@@ -189,13 +145,13 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   }
 
   #begin(by: string): Call {
-    const { clock } = this.#ctx;
+    const { clock } = this.#desk.ctx;
     this.#state.to('calling', by);
     this.#call = new Call(by, clock.now());
-    this.#window.restart();
-    this.#outcomes.lives();
+    this.#desk.window.restart();
+    this.#desk.outcomes.lives();
     this.#asideToo = false;
-    this.#lease?.hasten(clock.now());
+    this.#desk.lease?.hasten(clock.now());
     return this.#call;
   }
 
@@ -205,7 +161,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
     this.#opening = null;
     if (line.kind === 'trouble') this.#end(line.text);
     else {
-      this.#host = line.host;
+      this.#desk.host = line.host;
       const run = this.#flow.adopt(line, ITS_OWN, 0, true);
       if (this.#state.is === 'calling' && !this.#ending && !this.#over) this.#flow.feed(run);
       else run.retire();
@@ -224,14 +180,20 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   #finish(call: Call, why: string | null): void {
     this.#call = null;
     this.#ending = null;
-    this.#book.ended(call, this.#queued, why);
-    this.#handover.callOver?.();
+    this.#book.ended(call, this.#desk.queued, why);
+    this.#desk.handover.callOver?.();
     if (this.#state.is !== 'calling') return;
     this.#state.to('waiting');
-    const lease = this.#lease;
+    const lease = this.#desk.lease;
     // A loan says nothing of mails that were left: they have the time of those that nobody called for.
     if (why !== null && lease && this.way !== 'lend') {
-      void this.#late.look({ lease, policy: this.#policy, tried: call.begun, why, still: this.#waits });
+      void this.#desk.late.look({
+        lease,
+        policy: this.#desk.policy,
+        tried: call.begun,
+        why,
+        still: this.#waits,
+      });
     }
     const next = this.#next;
     this.#next = null;
@@ -241,37 +203,28 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   // What the flow tells.
 
   answered(_run: Run, flight: Flight, given: Answered): void {
-    const { answer } = this.#outcomes.answered(flight, given, true);
-    this.#meter.count();
+    const { answer } = this.#desk.outcomes.answered(flight, given, true);
+    this.#desk.meter.count();
     this.#call?.count(answer, flight.entry.size);
     const delivered = given.outcomes.some((o) => o.kind === 'delivered');
-    this.#window.answered(delivered ? given.latency : null, this.#policy.connections);
-    if (this.#outcomes.puttingOff) {
+    this.#desk.window.answered(delivered ? given.latency : null, this.#desk.policy.connections);
+    if (this.#desk.outcomes.puttingOff) {
       const said = given.outcomes.find((o) => o.kind === 'deferred');
       this.#end(`it puts off every mail: ${said ? said.reply.text.join(' ') : ''}`);
     }
   }
 
   opened(run: Run): void {
-    this.#host = run.line.host;
+    this.#desk.host = run.line.host;
   }
 
   dead(trouble: Trouble): void {
-    this.#host = trouble.host ?? this.#host;
+    this.#desk.host = trouble.host ?? this.#desk.host;
     this.#end(trouble.text);
   }
 
   changed(): void {
     this.#pump();
-  }
-
-  /** A mail that is too large for the site's link stays here, and the site gets a note of it, once. */
-  #admit(entry: Entry, lease: Lease): boolean {
-    const { largest } = this.#policy;
-    if (largest === undefined || entry.size <= Math.max(largest, LEAST) || this.#outcomes.isLetGo(entry))
-      return true;
-    this.#outcomes.tooLarge(entry, lease, largest);
-    return false;
   }
 
   // Words of others.
@@ -287,39 +240,37 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   }
 
   trouble(why: string): void {
-    this.#log.warn('trouble of the site', { why });
+    this.#desk.log.warn('trouble of the site', { why });
     this.#end(why);
     this.#pump();
   }
 
   hold(reason: string, until: Instant | null): void {
-    this.#ctx.held.set(this.queue, { reason, until });
-    this.#until = until;
+    this.#desk.hold(reason, until);
     if (this.#state.is === 'held') return void this.#state.because(reason);
     this.#state.to('held', reason);
     this.#next = null;
     this.#end(`held: ${reason}`);
     void this.#loans.recall();
-    this.#flow.giveBack(this.#aside.all());
+    this.#flow.giveBack(this.#desk.aside.all());
     this.#pump();
   }
 
   release(): void {
-    this.#ctx.held.delete(this.queue);
-    this.#until = null;
+    this.#desk.release();
     if (this.#state.is === 'held') this.#state.to('waiting', 'released');
     this.#pump();
   }
 
   change(handover: Handover, policy: QueuePolicy): void {
-    this.#handover = handover;
-    this.#policy = policy;
+    this.#desk.handover = handover;
+    this.#desk.policy = policy;
     if (this.way === 'call') this.#flow.renew();
     this.#pump();
   }
 
   clockJumped(): void {
-    this.#alarm.cancel();
+    this.#desk.alarm.cancel();
     this.#pump();
   }
 
@@ -327,12 +278,12 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
     this.#over = true;
     this.#next = null;
     this.#end('we end, or it is collected in another way now');
-    this.#alarm.cancel();
+    this.#desk.alarm.cancel();
     await this.#loans.recall();
     if (!this.#isQuiet) await new Promise<void>((resolve) => (this.#quiet = resolve));
     if (this.#call) this.#finish(this.#call, this.#ending?.why ?? null);
-    await this.#tenure.release();
-    this.#alarm.cancel();
+    await this.#desk.tenure.release();
+    this.#desk.alarm.cancel();
   }
 
   cut(): void {
@@ -343,18 +294,9 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
 
   // The turn of the wheel.
 
-  get #lease(): Lease | null {
-    return this.#tenure.lease;
-  }
-
-  get #queued(): number {
-    const { count, held } = this.#ctx.spool.summary(this.queue);
-    return count - held;
-  }
-
   get #isQuiet(): boolean {
     const out = this.#opening || this.#loans.out || this.#flow.connections > 0;
-    return !out && this.#outcomes.unsettled === 0;
+    return !out && this.#desk.outcomes.unsettled === 0;
   }
 
   readonly #waits = (): boolean => this.#state.is === 'waiting' && !this.#over;
@@ -364,13 +306,10 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
       if (this.#isQuiet) this.#quiet?.();
       return;
     }
-    const { clock } = this.#ctx;
-    this.#tenure.turn();
-    this.#outcomes.settler.retry();
-    if (this.#state.is === 'held' && this.#until !== null && clock.now() >= this.#until) {
-      return void this.release();
-    }
-    if (this.#lease && this.#call && !this.#ending) this.#go();
+    this.#desk.tenure.turn();
+    this.#desk.outcomes.settler.retry();
+    if (this.#state.is === 'held' && this.#desk.holdIsOver) return void this.release();
+    if (this.#desk.lease && this.#call && !this.#ending) this.#go();
     if (this.#call && this.#ending && this.#isQuiet) this.#finish(this.#call, this.#ending.why);
     if (this.#waits()) this.#look();
     this.#arm();
@@ -378,10 +317,10 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
 
   #go(): void {
     this.#flow.pump();
-    if (this.#opening || this.#outcomes.unsettled > 0) return;
+    if (this.#opening || this.#desk.outcomes.unsettled > 0) return;
     if (this.#flow.done) {
       // Those that broke a line come last, or one of them would stop all behind it at each call.
-      const aside = this.#asideToo ? [] : this.#aside.all();
+      const aside = this.#asideToo ? [] : this.#desk.aside.all();
       this.#asideToo = true;
       if (aside.length === 0) this.#end(null);
       this.#flow.giveBack(aside);
@@ -392,33 +331,34 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   }
 
   #look(): void {
-    const lease = this.#lease;
+    const lease = this.#desk.lease;
     if (!lease) return;
     const lastCall = this.#book.last[0]?.ended;
-    const looks = this.#uncalled.turn({ lease, policy: this.#policy, lastCall, still: this.#waits });
+    const looks = this.#uncalled.turn({ lease, policy: this.#desk.policy, lastCall, still: this.#waits });
     // Nobody tries these now.
-    if (looks) this.#flow.giveBack(this.#aside.all());
+    if (looks) this.#flow.giveBack(this.#desk.aside.all());
   }
 
   #leased(lease: Lease | null): void {
     if (lease && this.#call && !this.#ending) {
-      lease.hasten(this.#ctx.clock.now());
+      lease.hasten(this.#desk.ctx.clock.now());
       this.#flow.wake();
     }
     if (!lease && !this.#over && this.#call && this.way !== 'lend') {
-      this.#aside.all();
+      this.#desk.aside.all();
       this.#end('the queue was taken from us');
     }
     this.#pump();
   }
 
   #arm(): void {
-    const { clock } = this.#ctx;
-    const mono = clock.monotonic();
-    const wall = (at: Instant) => mono + Math.max(0, at - clock.now());
-    const times: (number | null)[] = [this.#flow.next, this.#outcomes.settler.retryAt, this.#tenure.at];
-    if (this.#state.is === 'held' && this.#until !== null) times.push(wall(this.#until));
-    if (this.#state.is === 'waiting' && this.#lease) times.push(this.#uncalled.at(this.#policy));
-    this.#alarm.by(times);
+    const times: (number | null)[] = [
+      this.#flow.next,
+      this.#desk.outcomes.settler.retryAt,
+      this.#desk.tenure.at,
+    ];
+    if (this.#state.is === 'held') times.push(this.#desk.holdEnds);
+    if (this.#state.is === 'waiting' && this.#desk.lease) times.push(this.#uncalled.at(this.#desk.policy));
+    this.#desk.alarm.by(times);
   }
 }

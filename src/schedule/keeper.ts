@@ -7,92 +7,58 @@
  * has one.
  */
 import type { Instant } from '../base/clock.ts';
-import type { Log } from '../base/log.ts';
 import type { Answered, Handover, Line, Trouble } from '../handover/port.ts';
 import type { Lease, QueueName } from '../spool/port.ts';
-import { Alarm } from './alarm.ts';
-import { Aside } from './aside.ts';
 import type { KeeperContext, KeeperOptions } from './context.ts';
+import { Desk } from './desk.ts';
 import { Flow, type FlowEvents } from './flow.ts';
 import { LONGEST_INTERVAL } from './intervals.ts';
-import { Late } from './late.ts';
-import { Meter } from './meter.ts';
-import { Outcomes } from './outcomes.ts';
 import type { QueuePolicy } from './policy.ts';
 import type { ProbeResult } from './probe.ts';
 import { Prober } from './prober.ts';
 import type { QueueKeeper } from './queue-keeper.ts';
 import type { Flight, Run } from './run.ts';
 import { QueueState } from './state.ts';
-import { Tenure } from './tenure.ts';
 import type { KeeperView } from './view.ts';
-import { Window } from './window.ts';
 
 export class Keeper implements QueueKeeper, FlowEvents {
   readonly queue: QueueName;
   readonly way = 'push';
-  readonly #ctx: KeeperContext;
-  readonly #log: Log;
-  #handover: Handover;
-  #policy: QueuePolicy;
+  readonly #desk: Desk;
   readonly #idle: () => void;
   readonly #state: QueueState;
-  readonly #window = new Window();
-  readonly #aside: Aside;
-  readonly #meter: Meter;
-  readonly #outcomes: Outcomes;
   readonly #flow: Flow;
   readonly #prober: Prober;
-  readonly #tenure: Tenure;
-  readonly #late: Late;
-  readonly #alarm: Alarm;
-  #host: string | null = null;
-  #until: Instant | null = null;
   #over = false;
   #quiet: (() => void) | null = null;
 
   constructor(ctx: KeeperContext, options: KeeperOptions) {
-    const { queue, handover, policy, probeIn, idle } = options;
+    const { queue, probeIn, idle } = options;
     this.queue = queue;
-    this.#ctx = ctx;
-    this.#log = ctx.log.child({ queue });
-    this.#handover = handover;
-    this.#policy = policy;
     this.#idle = idle;
-    this.#aside = new Aside(ctx.clock);
-    this.#meter = new Meter(ctx.clock);
-    const changed = () => this.#pump();
-    this.#outcomes = new Outcomes(ctx, queue, () => this.#policy, changed);
-    const shared = {
-      ctx,
-      log: this.#log,
-      outcomes: this.#outcomes,
-      aside: this.#aside,
-      lease: () => this.#lease,
-      handover: () => this.#handover,
-    };
-    const connections = () => this.#policy.connections;
-    const order = () => this.#policy.order;
-    this.#flow = new Flow({ ...shared, window: this.#window, events: this, connections, order });
+    const desk = new Desk(ctx, options, {
+      changed: () => this.#pump(),
+      leased: (lease) => this.#leased(lease),
+      ring: () => this.#ring(),
+    });
+    this.#desk = desk;
+    this.#flow = new Flow({ ...desk.flowParts, events: this });
     this.#prober = new Prober({
-      ...shared,
-      cap: () => this.#policy.probe,
+      ...desk.flowParts,
+      log: desk.log,
+      cap: () => desk.policy.probe,
       fellow: () => this.#flow.connections > 0,
       probed: (result, begun, lease) => {
         this.#probed(result, begun, lease);
         this.#pump();
       },
     });
-    this.#late = new Late(this.#log, ctx.patience, this.#outcomes);
-    this.#tenure = new Tenure(ctx, queue, this.#log, (lease) => this.#leased(lease));
-    this.#alarm = new Alarm(ctx.clock, () => this.#ring());
-    const held = ctx.held.get(queue);
-    this.#until = held?.until ?? null;
     if (probeIn !== null) this.#prober.first(probeIn);
-    const first = held ? 'held' : probeIn === null ? 'up' : 'down';
-    const reason = held ? held.reason : first === 'down' ? 'not tried since the start' : null;
-    this.#state = new QueueState(ctx.clock, this.#log, first, reason);
-    if (first === 'down') this.#outcomes.down();
+    const held = desk.heldFor;
+    const first = held !== null ? 'held' : probeIn === null ? 'up' : 'down';
+    const reason = held ?? (first === 'down' ? 'not tried since the start' : null);
+    this.#state = new QueueState(ctx.clock, desk.log, first, reason);
+    if (first === 'down') desk.outcomes.down();
   }
 
   start(): void {
@@ -100,21 +66,10 @@ export class Keeper implements QueueKeeper, FlowEvents {
   }
 
   view(): KeeperView {
-    const { rate } = this.#meter;
-    const { count, held } = this.#ctx.spool.summary(this.queue);
-    const state = this.#state.is;
     return {
-      queue: this.queue,
-      state,
-      reason: this.#state.reason,
-      since: this.#state.since,
-      until: state === 'held' ? this.#until : null,
-      nextProbe: state === 'down' ? this.#prober.next : null,
-      rate,
-      estimate: state === 'draining' && rate > 0 ? ((count - held) / rate) * 1000 : null,
+      ...this.#desk.view(this.#state, this.#state.is === 'draining'),
+      nextProbe: this.#state.is === 'down' ? this.#prober.next : null,
       connections: this.#flow.connections + (this.#prober.busy ? 1 : 0),
-      host: this.#host,
-      wary: this.#outcomes.wary.on,
     };
   }
 
@@ -124,8 +79,8 @@ export class Keeper implements QueueKeeper, FlowEvents {
       this.#state.is === 'up' &&
       this.#flow.connections === 0 &&
       this.#flow.starved &&
-      this.#outcomes.unsettled === 0 &&
-      this.#ctx.spool.summary(this.queue).count === 0
+      this.#desk.outcomes.unsettled === 0 &&
+      this.#desk.ctx.spool.summary(this.queue).count === 0
     );
   }
 
@@ -138,7 +93,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   /** Somebody has seen the site alive: probe now, unless that was just done. */
   signOfLife(why: string): void {
     if (this.#state.is !== 'down') return;
-    if (this.#prober.soon('sign')) this.#log.info('sign of life', { why });
+    if (this.#prober.soon('sign')) this.#desk.log.info('sign of life', { why });
     this.#pump();
   }
 
@@ -146,8 +101,8 @@ export class Keeper implements QueueKeeper, FlowEvents {
   flush(): boolean {
     const state = this.#state.is;
     if (state === 'held') return false;
-    this.#lease?.hasten(this.#ctx.clock.now());
-    this.#flow.giveBack(this.#aside.all());
+    this.#desk.lease?.hasten(this.#desk.ctx.clock.now());
+    this.#flow.giveBack(this.#desk.aside.all());
     if (state === 'down') this.#prober.soon('word');
     if (state === 'up' && this.#hasMail) this.#state.to('draining', 'flushed');
     this.arrived();
@@ -155,7 +110,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   }
 
   trouble(why: string): void {
-    this.#log.warn('trouble of the site', { why });
+    this.#desk.log.warn('trouble of the site', { why });
     if (this.#state.is === 'held') return;
     if (this.#flowing) this.#goDown(why);
     else this.#state.because(why);
@@ -163,19 +118,17 @@ export class Keeper implements QueueKeeper, FlowEvents {
   }
 
   hold(reason: string, until: Instant | null): void {
-    this.#ctx.held.set(this.queue, { reason, until });
-    this.#until = until;
+    this.#desk.hold(reason, until);
     if (this.#state.is === 'held') return void this.#state.because(reason);
     this.#state.to('held', reason);
     this.#prober.end();
-    this.#flow.giveBack(this.#aside.all());
+    this.#flow.giveBack(this.#desk.aside.all());
     this.#flow.shut();
     this.#pump();
   }
 
   release(): void {
-    this.#ctx.held.delete(this.queue);
-    this.#until = null;
+    this.#desk.release();
     if (this.#state.is !== 'held') return;
     this.#drain('released');
     this.#pump();
@@ -183,8 +136,8 @@ export class Keeper implements QueueKeeper, FlowEvents {
 
   /** A reload: other routes, other limits. */
   change(handover: Handover, policy: QueuePolicy): void {
-    this.#handover = handover;
-    this.#policy = policy;
+    this.#desk.handover = handover;
+    this.#desk.policy = policy;
     this.#flow.renew();
     if (this.#state.is === 'down') this.#prober.soon('word');
     this.#pump();
@@ -192,7 +145,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
 
   /** The wall clock jumped: what was computed from it is computed anew. */
   clockJumped(): void {
-    this.#alarm.cancel();
+    this.#desk.alarm.cancel();
     this.#ring();
   }
 
@@ -201,10 +154,10 @@ export class Keeper implements QueueKeeper, FlowEvents {
     this.#over = true;
     this.#prober.end();
     this.#flow.shut();
-    this.#alarm.cancel();
+    this.#desk.alarm.cancel();
     if (!this.#isQuiet) await new Promise<void>((resolve) => (this.#quiet = resolve));
-    await this.#tenure.release();
-    this.#alarm.cancel();
+    await this.#desk.tenure.release();
+    this.#desk.alarm.cancel();
   }
 
   /** At once: what is out comes back broken. */
@@ -214,33 +167,33 @@ export class Keeper implements QueueKeeper, FlowEvents {
   }
 
   get #isQuiet(): boolean {
-    return !this.#prober.busy && this.#flow.connections === 0 && this.#outcomes.unsettled === 0;
+    return !this.#prober.busy && this.#flow.connections === 0 && this.#desk.outcomes.unsettled === 0;
   }
 
   // What the flow tells.
 
   answered(run: Run, flight: Flight, given: Answered): void {
-    const { learned } = this.#outcomes.answered(flight, given, run.line.best);
-    this.#meter.count();
+    const { learned } = this.#desk.outcomes.answered(flight, given, run.line.best);
+    this.#desk.meter.count();
     if (!run.line.best) return;
     this.#prober.answered();
     const delivered = given.outcomes.some((o) => o.kind === 'delivered');
-    this.#window.answered(delivered ? given.latency : null, this.#policy.connections);
+    this.#desk.window.answered(delivered ? given.latency : null, this.#desk.policy.connections);
     if (learned) this.#hasten();
-    if (this.#outcomes.puttingOff && this.#flowing) {
+    if (this.#desk.outcomes.puttingOff && this.#flowing) {
       const said = given.outcomes.find((o) => o.kind === 'deferred');
       this.#goDown(`puts off every mail: ${said ? said.reply.text.join(' ') : ''}`);
     }
   }
 
   opened(run: Run): void {
-    this.#host = run.line.host;
+    this.#desk.host = run.line.host;
     const worse = !run.line.best && !this.#flow.hasBest;
     if (worse && this.#flowing) this.#goDown(onlyFellow(run.line), run);
   }
 
   dead(trouble: Trouble): void {
-    this.#host = trouble.host ?? this.#host;
+    this.#desk.host = trouble.host ?? this.#desk.host;
     if (this.#flowing) this.#goDown(trouble.text);
   }
 
@@ -251,8 +204,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   // The state.
 
   get #hasMail(): boolean {
-    const { count, held } = this.#ctx.spool.summary(this.queue);
-    return count > held;
+    return this.#desk.queued > 0;
   }
 
   get #flowing(): boolean {
@@ -261,7 +213,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
 
   #goDown(reason: string, fellow?: Run): void {
     this.#state.to('down', reason);
-    this.#outcomes.down();
+    this.#desk.outcomes.down();
     if (fellow) this.#flow.feed(fellow);
     else this.#flow.shut();
     this.#prober.down();
@@ -270,16 +222,16 @@ export class Keeper implements QueueKeeper, FlowEvents {
   #drain(reason: string): void {
     this.#state.to('draining', reason);
     this.#prober.end();
-    this.#window.restart();
-    this.#outcomes.lives();
-    this.#flow.giveBack(this.#aside.pardon());
+    this.#desk.window.restart();
+    this.#desk.outcomes.lives();
+    this.#flow.giveBack(this.#desk.aside.pardon());
     this.#flow.open();
     this.#hasten();
   }
 
   /** Trouble has changed into life: all that was put off is tried now. */
   #hasten(): void {
-    this.#lease?.hasten(this.#ctx.clock.now());
+    this.#desk.lease?.hasten(this.#desk.ctx.clock.now());
     this.#flow.wake();
   }
 
@@ -293,8 +245,8 @@ export class Keeper implements QueueKeeper, FlowEvents {
       case 'life': {
         if (!stale) {
           this.#prober.answered();
-          this.#meter.count();
-          this.#host = result.line.host;
+          this.#desk.meter.count();
+          this.#desk.host = result.line.host;
           this.#drain('it answers');
         }
         const run = this.#flow.adopt(result.line, result.turn, result.answered);
@@ -306,14 +258,14 @@ export class Keeper implements QueueKeeper, FlowEvents {
         return void (stale || this.#inVain(onlyFellow(result.line), begun, lease));
       case 'trouble':
         if (stale) return;
-        this.#host = result.trouble.host ?? this.#host;
+        this.#desk.host = result.trouble.host ?? this.#desk.host;
         if (result.alive) return void this.#drain('it answers');
         // It is dead now, whatever it did before.
-        this.#outcomes.lives();
+        this.#desk.outcomes.lives();
         return void this.#inVain(result.trouble.text, begun, lease);
       case 'unmoved':
         if (stale) return;
-        this.#host = result.host ?? this.#host;
+        this.#desk.host = result.host ?? this.#desk.host;
         return void this.#inVain(result.reason, begun, lease);
     }
   }
@@ -321,39 +273,33 @@ export class Keeper implements QueueKeeper, FlowEvents {
   /** One of them is enough. */
   #fellow(run: Run, stale: boolean): void {
     if (stale || this.#flow.connections > 1) return void run.retire();
-    this.#host = run.line.host;
+    this.#desk.host = run.line.host;
     this.#flow.feed(run);
   }
 
   #inVain(reason: string, begun: Instant, lease: Lease): void {
-    if (reason === this.#state.reason) this.#log.debug('probe in vain', { why: reason });
-    else this.#log.info('probe in vain', { why: reason });
+    if (reason === this.#state.reason) this.#desk.log.debug('probe in vain', { why: reason });
+    else this.#desk.log.info('probe in vain', { why: reason });
     this.#state.because(reason);
     this.#prober.again();
     const still = () => this.#state.is === 'down' && !this.#over;
-    void this.#late.look({ lease, policy: this.#policy, tried: begun, why: reason, still });
+    void this.#desk.late.look({ lease, policy: this.#desk.policy, tried: begun, why: reason, still });
   }
 
   // The turn of the wheel.
-
-  get #lease(): Lease | null {
-    return this.#tenure.lease;
-  }
 
   #pump(): void {
     if (this.#over) {
       if (this.#isQuiet) this.#quiet?.();
       return;
     }
-    const { clock } = this.#ctx;
-    this.#tenure.turn();
-    if (!this.#lease) return void this.#arm();
-    this.#outcomes.settler.retry();
-    if (this.#state.is === 'held' && this.#until !== null && clock.now() >= this.#until)
-      return void this.release();
+    this.#desk.tenure.turn();
+    if (!this.#desk.lease) return void this.#arm();
+    this.#desk.outcomes.settler.retry();
+    if (this.#state.is === 'held' && this.#desk.holdIsOver) return void this.release();
     if (this.#state.is === 'down') {
-      if (!this.#outcomes.settler.stuck) this.#prober.turn(this.#lease);
-    } else if (this.#flowing) this.#flow.giveBack(this.#aside.due());
+      if (!this.#desk.outcomes.settler.stuck) this.#prober.turn(this.#desk.lease);
+    } else if (this.#flowing) this.#flow.giveBack(this.#desk.aside.due());
     this.#flow.pump();
     if (this.#state.is === 'draining' && this.#flow.done) this.#state.to('up');
     this.#arm();
@@ -369,15 +315,15 @@ export class Keeper implements QueueKeeper, FlowEvents {
     if (lease && this.#flowing) this.#flow.open();
     if (!lease && !this.#over) {
       this.#prober.end();
-      this.#aside.all();
+      this.#desk.aside.all();
       this.#flow.shut();
     }
     this.#pump();
   }
 
   #ring(): void {
-    const { clock } = this.#ctx;
-    const at = this.#lease?.nextReady() ?? null;
+    const { clock } = this.#desk.ctx;
+    const at = this.#desk.lease?.nextReady() ?? null;
     if (at !== null) {
       // Further away than any interval: it was set by a clock that was wrong.
       if (this.#flowing && at > clock.now() + LONGEST_INTERVAL) this.#hasten();
@@ -387,21 +333,19 @@ export class Keeper implements QueueKeeper, FlowEvents {
   }
 
   #arm(): void {
-    const { clock } = this.#ctx;
-    const mono = clock.monotonic();
-    const wall = (at: Instant) => mono + Math.max(0, at - clock.now());
-    const { settler } = this.#outcomes;
+    const { clock } = this.#desk.ctx;
+    const { settler } = this.#desk.outcomes;
     const ready = (): number | null => {
-      const at = this.#lease?.nextReady() ?? null;
-      return at === null ? null : Math.min(wall(at), mono + LONGEST_INTERVAL);
+      const at = this.#desk.lease?.nextReady() ?? null;
+      return at === null ? null : Math.min(this.#desk.monotonic(at), clock.monotonic() + LONGEST_INTERVAL);
     };
     const times: (number | null)[] = [this.#flow.next, settler.retryAt];
-    if (!this.#lease) times.push(this.#tenure.at);
-    else if (this.#state.is === 'held') times.push(this.#until === null ? null : wall(this.#until));
+    if (!this.#desk.lease) times.push(this.#desk.tenure.at);
+    else if (this.#state.is === 'held') times.push(this.#desk.holdEnds);
     else if (this.#state.is === 'down') {
       if (!settler.stuck && !this.#prober.busy) times.push(this.#prober.at ?? ready());
-    } else if (this.#flow.starved) times.push(this.#aside.next, ready());
-    this.#alarm.by(times);
+    } else if (this.#flow.starved) times.push(this.#desk.aside.next, ready());
+    this.#desk.alarm.by(times);
   }
 }
 

@@ -113,14 +113,14 @@ export class Outcomes {
 
   /**
    * It is larger than the site wants it: it is held, and a note goes to its recipients, in one durable write.
-   * The outcome is the mark by which it is known when an operator has released it.
+   * The outcome is the mark by which it is known when an operator has released it. Resolves once durable.
    */
-  tooLarge(entry: Entry, lease: Lease, largest: number): void {
+  tooLarge(entry: Entry, lease: Lease, largest: number): Promise<void> {
     const now = this.#ctx.clock.now();
     const pending = pendingOf(entry);
     const said = reply(452, TOO_LARGE, `larger than ${largest} octets: the site was told of it`);
     const reason = `${said.text[0]}; "restante queue release ${entry.id}" hands it over`;
-    void this.#settle(entry, lease, {
+    return this.#settle(entry, lease, {
       id: entry.id,
       outcomes: pending.map((recipient) => ({
         recipient,
