@@ -46,6 +46,11 @@ const TOOLS: Record<string, string> = {
   '/usr/bin/perl': 'perl',
   '/usr/bin/pgrep': 'procps',
   '/usr/bin/nsenter': 'util-linux',
+  '/usr/bin/m4': 'm4',
+  '/usr/bin/socat': 'socat',
+  '/usr/bin/uux': 'uucp',
+  '/usr/sbin/sshd': 'openssh-server',
+  '/usr/bin/systemd-analyze': 'systemd',
   '/usr/sbin/ip': 'iproute2',
 };
 

@@ -94,7 +94,7 @@ export function audit(lab: Pick<Lab, 'share'>, spec: CorpusSpec, sender: Mta | n
       wrong.push(`${path}: not of this corpus`);
       continue;
     }
-    const difference = differs(file.subarray(theirs), spec, Number(number[2]), primary.rewrites);
+    const difference = differs(file.subarray(theirs), spec, Number(number[2]), primary.folds);
     if (difference) wrong.push(`${path}: mail ${number[2]}: ${difference}`);
     const key = `${number[2]} ${top.recipient}`;
     copies.set(key, [...(copies.get(key) ?? []), top.id]);
@@ -117,14 +117,21 @@ function repeatsOfOurs(copies: ReadonlyMap<string, readonly string[]>): number {
 }
 
 /** Undefined: the same octets, line ends apart (a Maildir has LF where the wire has CRLF). */
-function differs(file: Buffer, spec: CorpusSpec, number: number, bodyOnly = false): string | undefined {
-  const part = (all: Buffer): Buffer => (bodyOnly ? all.subarray(all.indexOf('\n\n')) : all);
+function differs(file: Buffer, spec: CorpusSpec, number: number, folds = false): string | undefined {
+  const flat = (all: Buffer): Buffer => (folds ? unfolded(all) : all);
   const content = corpusMail(spec, number).content.toString('latin1').replaceAll('\r\n', '\n');
-  const sent = part(Buffer.from(content, 'latin1'));
-  const found = part(file);
+  const sent = flat(Buffer.from(content, 'latin1'));
+  const found = flat(file);
   if (found.equals(sent)) return undefined;
   let at = 0;
   while (at < sent.length && at < found.length && sent[at] === found[at]) at++;
   const near = (b: Buffer): string => JSON.stringify(b.toString('latin1', Math.max(0, at - 20), at + 20));
   return `differs at octet ${at} of ${sent.length} (${found.length} found): sent ${near(sent)}, found ${near(found)}`;
+}
+
+/** With each field of the header on one line. */
+function unfolded(file: Buffer): Buffer {
+  const end = file.indexOf('\n\n');
+  const header = file.toString('latin1', 0, end).replaceAll(/\n[ \t]+/g, ' ');
+  return Buffer.concat([Buffer.from(header, 'latin1'), file.subarray(end)]);
 }

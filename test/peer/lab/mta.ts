@@ -25,8 +25,8 @@ export interface Mta {
   sent(lab: Lab): Sent[];
   /** Below the lab's folder. */
   readonly maildir: string;
-  /** It writes the header anew: what it got is compared by the body. */
-  readonly rewrites?: true;
+  /** It folds address fields anew. */
+  readonly folds?: true;
 }
 
 function matches(text: string, pattern: RegExp): Sent[] {
@@ -115,5 +115,5 @@ export const sendmail: Mta = {
   queueId: (reply) => /^250 2\.0\.0 (\w+)/.exec(reply)?.[1] ?? '',
   // It only receives.
   sent: () => [],
-  rewrites: true,
+  folds: true,
 };
