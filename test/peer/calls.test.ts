@@ -60,7 +60,7 @@ for (const [name, { site, call }] of Object.entries(ways)) {
     });
 
     test('loses nothing when it, or Restante, is killed at any moment (20 rounds)', async (t) => {
-      const [ROUNDS, EACH] = [20, 10];
+      const [ROUNDS, EACH] = [20, 25];
       world = await CallWorld.start(site);
       for (let round = 0; round < ROUNDS; round++) {
         await post(world.daemon.port, letters(round * EACH, EACH));

@@ -70,7 +70,7 @@ async function fetches500({ world, sink, own }: Ends, t: TestContext): Promise<v
 
 async function isKilled({ world, sink, own }: Ends, t: TestContext): Promise<void> {
   const ROUNDS = 20;
-  const EACH = 10;
+  const EACH = 25;
   const EXPUNGE = 5;
   for (let round = 0; round < ROUNDS; round++) {
     await post(world.daemon.port, letters(round * EACH, EACH));
