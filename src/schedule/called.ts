@@ -75,6 +75,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   }
 
   start(): void {
+    this.#desk.tenure.soon();
     this.#pump();
   }
 

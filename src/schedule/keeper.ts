@@ -62,6 +62,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   }
 
   start(): void {
+    this.#desk.tenure.soon();
     this.#pump();
   }
 

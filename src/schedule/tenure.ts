@@ -43,6 +43,11 @@ export class Tenure {
     if (this.at !== null && !this.#over && this.#ctx.clock.monotonic() >= this.#at) void this.#ask();
   }
 
+  /** Who had it has let go, as far as we know: asks at the next turn. */
+  soon(): void {
+    this.#at = 0;
+  }
+
   /** Gives the lease up, and asks for none before `resume`. */
   async pause(): Promise<void> {
     this.#paused = true;

@@ -58,7 +58,9 @@ export class BatchLine implements Line {
     this.#spoilt = spoilt;
     this.#number = number;
     this.host = basename(options.batch.command[0] ?? '');
-    this.depth = options.batch.count;
+    const { form, count } = options.batch;
+    // With a command for each mail, none waits behind it for long: a hold or another way has to wait for all of them.
+    this.depth = form === 'rmail' ? 2 : count;
   }
 
   give(parcel: Parcel): Promise<Given> {
