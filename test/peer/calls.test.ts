@@ -1,5 +1,6 @@
 /** Sites that call, by real programs: fetchmail over ODMR and over ETRN. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { until } from '../support/daemon.ts';
 import { CallWorld, examined, type Run } from './calls/world.ts';
@@ -83,3 +84,16 @@ for (const [name, { site, call }] of Object.entries(ways)) {
     });
   });
 }
+
+test('fetchmail over ODMR with STARTTLS, by the plugin in the examples: the roles turn inside it', async () => {
+  world = await CallWorld.start(ways.ODMR.site);
+  await post(world.daemon.port, letters(0, 50));
+  const spool = join(world.daemon.folder, 'spool');
+  await called(() => world.byOdmrInTls(join(spool, 'self-signed.pem')));
+  assert.deepEqual(ordered(world.sink.mails.map(examined)), numbers(50), runs.at(-1)?.output.slice(-2000));
+  assert.equal(await world.queued(), 0);
+  assert.match(world.daemon.log, /"mechanism":"CRAM-MD5","tls":true/);
+  // Nobody else is given the password.
+  await called(() => world.byOdmrInTls('/etc/hostname'));
+  assert.doesNotMatch(runs.at(-1)?.output ?? '', /AUTH CRAM-MD5/);
+});

@@ -4,11 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Daemon, freePort } from '../../support/daemon.ts';
 import { type FakeMail, FakePrimary } from '../../support/fake-primary.ts';
 import { letter } from '../mailbox/letters.ts';
 
+const PLUGIN = resolve(import.meta.dirname, '../../../examples/fetchmail-starttls.sh');
 export const PASSWORD = 'a secret of twenty';
 
 export class CallWorld {
@@ -90,6 +91,18 @@ export class CallWorld {
   byOdmr(): Run {
     return this.fetchmail([
       `poll 127.0.0.1 service ${this.odmr} protocol odmr`,
+      `  user "acme" password "${PASSWORD}"`,
+      '  fetchdomains acme.example',
+      `  smtphost "${this.#doorAt}"`,
+      '  sslproto ""',
+    ]);
+  }
+
+  /** By the plugin in `examples`; `trust`: what signs for the server. */
+  byOdmrInTls(trust: string): Run {
+    return this.fetchmail([
+      `poll 127.0.0.1 service ${this.odmr} protocol odmr`,
+      `  plugin "${PLUGIN} mx2.example.net %h %p ${trust}"`,
       `  user "acme" password "${PASSWORD}"`,
       '  fetchdomains acme.example',
       `  smtphost "${this.#doorAt}"`,
