@@ -49,9 +49,11 @@ function readAddress(name: string): MilterRule['at'] | null {
     const fits = rest.startsWith('/') && Buffer.byteLength(rest) < 108 && !rest.includes('\0');
     return fits ? { kind: 'unix', path: rest } : null;
   }
-  const [, before, behind] = /^(.*)[:@]([^:@]+)$/.exec(rest) ?? [];
-  if (kind === '' || before === undefined || behind === undefined) return null;
-  const [host, digits] = rest.includes('@') ? [behind, before] : [before, behind];
+  const at = rest.lastIndexOf('@');
+  const cut = at < 0 ? rest.lastIndexOf(':') : at;
+  if (kind === '' || cut < 0) return null;
+  const [before, behind] = [rest.slice(0, cut), rest.slice(cut + 1)];
+  const [host, digits] = at < 0 ? [before, behind] : [behind, before];
   const port = /^\d{1,5}$/.test(digits) ? Number(digits) : 0;
   const bare = host.replace(/^\[(.*)\]$/, '$1');
   const known = isIP(bare) !== 0 || /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})$/.test(bare);
