@@ -26,6 +26,7 @@ import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
 import { Gate } from '../policy/gate.ts';
+import { Milters } from '../policy/milter/milters.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
@@ -33,6 +34,7 @@ import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
+import { dialMilter } from '../protocol/milter/dial.ts';
 import { createPop3Server } from '../protocol/pop3/server.ts';
 import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer } from '../protocol/smtp/server/server.ts';
@@ -242,13 +244,20 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
+  const milters = new Milters({
+    rules: () => held.current.config.milters,
+    hostname: () => held.current.config.hostname,
+    dial: (to, ms) => dialMilter(to, ms, clock),
+    clock,
+    log,
+  });
   // The order of the gate.
-  const gate = new Gate([]);
+  const gate = new Gate([milters.check]);
   const openSession = createReceiver({
     spool,
     policy,
     gate,
-    inspectors: [],
+    inspectors: [milters.inspector],
     isPeer: (address) => held.current.isPeer(address),
     settings,
     directory,
@@ -358,6 +367,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     },
     async close(grace) {
       batches.stop();
+      milters.stop();
       await keepers.stop(grace);
       tls.close();
       await spool.close();

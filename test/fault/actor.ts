@@ -22,6 +22,7 @@ export const LIMITS: Partial<LogLimits> = {
 
 const QUEUES = ['acme', 'beta'] as const;
 const NEW: Omit<Shown, 'queue'> = { recipients: 'pending pending', attempts: 0, nextTry: 0, hold: '' };
+const ODD = { kind: 'operator', reason: 'looks odd' } as const;
 const both = (outcome: typeof DELIVERED) => [0, 1].map((recipient) => ({ recipient, outcome }));
 
 export interface OpenOptions {
@@ -53,6 +54,7 @@ export class Actor {
   /** Entries at which somebody is at work. */
   readonly #busy = new Set<Name>();
   #serial = 0;
+  #commits = 0;
 
   constructor(spool: Spool, clock: SimClock, book: Book, seed: number) {
     this.spool = spool;
@@ -83,16 +85,18 @@ export class Actor {
     const body = Buffer.alloc(size, `body of ${draft.id} `);
     const head = Buffer.from(`Received: ${draft.id}\r\n\r\n`);
     const effects = new Map<Name, Shown | null>();
+    // Now and then into quarantine; without a dice, so that the rest is as ever.
+    const held = ++this.#commits % 5 === 0;
     queues.forEach((queue, i) => {
       const id = i === 0 ? draft.id : `${draft.id}.${i + 1}`;
       this.book.contents.set(id, Buffer.concat([head, body]));
-      effects.set(id, { ...NEW, queue });
+      effects.set(id, { ...NEW, queue, hold: held ? ODD.reason : '' });
     });
     for (let at = 0; at < size; at += 1000) await draft.write(Buffer.from(body.subarray(at, at + 1000)));
     const deed = this.book.begin(effects);
     const result = await draft.commit(
       head,
-      queues.map((queue) => entryFor(queue, `x@${queue}`, `y@${queue}`)),
+      queues.map((queue) => ({ ...entryFor(queue, `x@${queue}`, `y@${queue}`), ...(held && { hold: ODD }) })),
     );
     if (result.kind === 'committed') return this.book.done(deed);
     this.refused.push(result.why);
@@ -179,7 +183,7 @@ export class Actor {
     this.book.contents.set(second, this.book.contents.get(name) ?? Buffer.alloc(0));
     const effects = new Map<Name, Shown | null>([
       [name, { ...before, recipients: 'pending moved' }],
-      [second, { ...NEW, recipients: 'pending', queue }],
+      [second, { ...NEW, recipients: 'pending', queue, hold: before.hold }],
     ]);
     this.#busy.add(second);
     await this.#do(effects, () => this.#move(name, queue, [1]));
