@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { DAY, HOUR, MINUTE } from '../base/clock.ts';
 import { MOVING, PEOPLE, SETTLING } from './contract-changes.ts';
+import { HELD } from './contract-held.ts';
 import {
   type Claim,
   DEFERRED,
@@ -70,6 +71,22 @@ const IN_AND_OUT: Record<string, Claim> = {
     const committed = await draft.commit(HEAD, [entryFor('acme')]);
     assert.deepEqual(committed, { kind: 'committed', entries: [draft.id] });
     assert.match(draft.id, /^[A-Za-z0-9_-]+$/);
+  },
+  'a draft shows what was written to it, as often as it is asked': async (world) => {
+    for (const size of [10, 400_000]) {
+      const draft = await world.spool.draft({ queues: ['acme'] });
+      if (draft.kind !== 'draft') throw new Error('refused');
+      const whole = Buffer.concat([Buffer.alloc(size, 'abc'), Buffer.from('end')]);
+      await draft.write(Buffer.from(whole.subarray(0, size)));
+      await draft.write(Buffer.from('end'));
+      for (let i = 0; i < 2; i++) {
+        const read: Uint8Array[] = [];
+        for await (const piece of draft.read()) read.push(piece);
+        assert.ok(Buffer.concat(read).equals(whole), `${size} octets`);
+      }
+      await draft.commit(HEAD, [entryFor('acme')]);
+      assert.deepEqual(await octetsOf(await world.spool.open(draft.id)), Buffer.concat([HEAD, whole]));
+    }
   },
   'a draft that is rewound has the body that is written afterwards': async (world) => {
     for (const size of [10, 400_000]) {
@@ -327,7 +344,7 @@ const HANDING_OUT: Record<string, Claim> = {
 };
 
 export function spoolContract(name: string, world: () => Promise<SpoolWorld>): void {
-  const groups = { IN_AND_OUT, HANDING_OUT, SETTLING, PEOPLE, MOVING };
+  const groups = { IN_AND_OUT, HANDING_OUT, SETTLING, PEOPLE, MOVING, HELD };
   describe(`spool contract: ${name}`, () => {
     for (const claims of Object.values(groups)) {
       for (const [claim, run] of Object.entries(claims)) {

@@ -102,6 +102,8 @@ export interface Draft {
   readonly written: number;
   /** A promise is back-pressure. The caller may not touch `body` afterwards. Rejects never; trouble shows at commit. */
   write(body: Uint8Array): Promise<void> | void;
+  /** What was written so far. Nothing may be written or ended before this is over. A read error throws. */
+  read(): AsyncIterable<Uint8Array>;
   /** Forgets what was written: what is written from now on is the body. */
   rewind(): Promise<void>;
   /** `head` goes above what was written. Resolves once durable: now 250 may be said. Ends the draft. */

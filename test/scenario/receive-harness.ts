@@ -91,6 +91,10 @@ class DraftDouble implements Draft {
     this.written += body.byteLength;
   }
 
+  async *read(): AsyncGenerator<Uint8Array> {
+    yield* this.#chunks;
+  }
+
   async rewind(): Promise<void> {
     this.#chunks.length = 0;
     this.written = 0;

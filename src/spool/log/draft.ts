@@ -121,6 +121,12 @@ class LogDraft implements Draft {
     return this.#writing;
   }
 
+  async *read(): AsyncGenerator<Uint8Array> {
+    await this.#writing;
+    if (this.#file) yield* this.#file.read();
+    else yield* [...this.#pieces];
+  }
+
   async rewind(): Promise<void> {
     if (this.#ended) return;
     await this.#writing;

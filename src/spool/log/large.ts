@@ -101,6 +101,22 @@ export class LargeDraft {
     this.#owner.passage.passed(this.#size - before);
   }
 
+  /** What was written so far. */
+  async *read(): AsyncGenerator<Uint8Array> {
+    const file = await this.#files.open(this.#owner.path(this.#mail), 'read');
+    try {
+      for (let at = 0; at < this.#size; at += BLOCK) {
+        const block = Buffer.allocUnsafeSlow(Math.min(BLOCK, this.#size - at));
+        const have = await readFull(file, block, at);
+        if (have < block.length)
+          throw new DamagedRecord(`${this.#owner.path(this.#mail)} ends at ${at + have}`);
+        yield block;
+      }
+    } finally {
+      await file.close().catch(() => {});
+    }
+  }
+
   /** Makes content and name durable. */
   async finish(): Promise<LargeBody> {
     if (this.#size % BLOCK !== 0) this.#endBlock();

@@ -123,9 +123,19 @@ async function split(
     ...entry.envelope,
     recipients: entry.envelope.recipients.filter((_, i) => indexes.includes(i)),
   };
+  const { hold } = entry;
   const birth: Birth = {
     mail,
-    entries: [{ queue: to, envelope, origin: entry.origin, suffix: top }],
+    entries: [
+      {
+        queue: to,
+        envelope,
+        origin: entry.origin,
+        suffix: top,
+        // What a person, or a check, holds stays held, wherever it goes.
+        ...(hold && hold.kind !== 'site removed' && { hold }),
+      },
+    ],
     arrived: entry.arrived,
     head: record.data,
     top,

@@ -2,10 +2,10 @@
  * What a settlement or an operator's act makes of an entry: values in, values out.
  */
 import { extentOf } from '../../mail/envelope.ts';
-import type { Entry, Hold, OperatorAct, RecipientState, Settlement } from '../port.ts';
+import type { Entry, Hold, NewEntry, OperatorAct, RecipientState, Settlement } from '../port.ts';
 import type { RowState } from './memory-index.ts';
 import { NO_EXTENT } from './record.ts';
-import type { Change } from './store.ts';
+import type { Change, StateDetail } from './store.ts';
 import type { Row } from './table.ts';
 import { detailOf } from './view.ts';
 
@@ -92,8 +92,22 @@ export function changeTo(row: Row, entry: Entry): Change {
     nextTry: entry.nextTry,
     warned: Math.min(0xff, entry.warned),
     hold: hold?.kind ?? 'none',
-    until: hold?.kind === 'operator' ? (hold.until ?? Infinity) : Infinity,
+    until: untilOf(hold),
     extent: whole ? extentOf(envelope.sender, envelope.recipients) : NO_EXTENT,
   };
   return { kind: 'state', row, state, detail: detailOf(entry.recipients, hold) };
 }
+
+/** What an entry is that begins held. */
+export function bornHeld(
+  { queue, envelope }: NewEntry,
+  hold: Hold,
+): { state: RowState; detail: StateDetail } {
+  const pending = envelope.recipients.map((): RecipientState => ({ state: 'pending' }));
+  const extent = extentOf(envelope.sender, envelope.recipients);
+  const state = { queue, attempts: 0, nextTry: 0, warned: 0, hold: hold.kind, until: untilOf(hold), extent };
+  return { state, detail: detailOf(pending, hold) };
+}
+
+const untilOf = (hold: Hold | undefined): number =>
+  hold?.kind === 'operator' ? (hold.until ?? Infinity) : Infinity;

@@ -15,10 +15,11 @@ import type { RecordCache } from './cache.ts';
 import { type Key, MailNumbers } from './ids.ts';
 import type { LargeBody, LargeFiles } from './large.ts';
 import { MemoryIndex, type RowState } from './memory-index.ts';
-import type { Draught, MessageItem } from './record.ts';
+import type { Draught, MessageItem, StateItem } from './record.ts';
 import type { Room } from './room.ts';
 import { DEATH_WEIGHT, messageWeight, type Segment, STATE_WEIGHT } from './segment.ts';
 import type { Segments } from './segments.ts';
+import { bornHeld } from './settle.ts';
 import { FLAG, type Row } from './table.ts';
 import type { LogWriter } from './writer.ts';
 
@@ -67,8 +68,30 @@ interface MessageDraught extends Draught {
   readonly detail: MessageDetail;
 }
 
+/** What one record says of a birth: the message, and the first states of those of its entries that begin held. */
+interface BirthDraughts {
+  readonly message: MessageDraught;
+  readonly held: readonly { readonly suffix: number; readonly state: RowState; readonly draught: Draught }[];
+}
+
 /** `at`: where in the record's data part its content begins. */
-function draughtOf(birth: Birth, at: number): MessageDraught {
+function draughtsOf(birth: Birth, at: number): BirthDraughts {
+  const held = birth.entries.flatMap((entry) => {
+    if (!entry.hold) return [];
+    const { suffix } = entry;
+    const { state, detail } = bornHeld(entry, entry.hold);
+    const item: StateItem = { kind: 'state', mail: birth.mail, suffix, version: FIRST_STATE, ...state };
+    return [{ suffix, state, draught: { item, detail } }];
+  });
+  return { message: messageOf(birth, at), held };
+}
+
+const allOf = ({ message, held }: BirthDraughts): Draught[] => [message, ...held.map((h) => h.draught)];
+
+/** Version of the state that an entry is born with. */
+const FIRST_STATE = 1;
+
+function messageOf(birth: Birth, at: number): MessageDraught {
   const { mail, arrived, top, body, head } = birth;
   const length = head.reduce((sum, piece) => sum + piece.byteLength, 0);
   const detail: MessageDetail = {
@@ -133,12 +156,12 @@ export class LogStore {
 
   /** Stores new mail. */
   async commit(birth: Birth): Promise<Refused | null> {
-    const draught = draughtOf(birth, 0);
+    const draughts = draughtsOf(birth, 0);
     const result = await this.writer.append({
-      draughts: [draught],
+      draughts: allOf(draughts),
       data: birth.head,
       must: false,
-      done: (segment, offset) => this.#born(birth, draught, segment, offset),
+      done: (segment, offset) => this.#born(birth, draughts, segment, offset),
     });
     return result.kind === 'refused' ? result : null;
   }
@@ -157,11 +180,11 @@ export class LogStore {
     }
     let at = 0;
     for (const birth of births) {
-      const draught = draughtOf(birth, at);
-      draughts.push(draught);
+      const made = draughtsOf(birth, at);
+      draughts.push(...allOf(made));
       data.push(...birth.head);
-      at += draught.item.dataLength;
-      born.push((segment, offset) => this.#born(birth, draught, segment, offset));
+      at += made.message.item.dataLength;
+      born.push((segment, offset) => this.#born(birth, made, segment, offset));
     }
     const rows = changes.filter((c) => c.kind === 'state').map((c) => c.row);
     const written = this.writer.append({
@@ -219,14 +242,22 @@ export class LogStore {
     }
   }
 
-  #born(birth: Birth, { item, detail }: MessageDraught, segment: Segment, offset: number): void {
+  #born(birth: Birth, { message, held }: BirthDraughts, segment: Segment, offset: number): void {
+    const { item, detail } = message;
     const weight = messageWeight(item.size, item.large);
     for (const entry of item.entries) {
       const { mail, arrived, size, large } = item;
-      this.index.add({ mail, ...entry, arrived, size, large, segment: segment.slot, offset });
+      const row = this.index.add({ mail, ...entry, arrived, size, large, segment: segment.slot, offset });
       segment.used++;
       segment.live += weight;
       segment.written += weight;
+      // In the same turn of the loop: nobody is handed an entry before its hold.
+      const first = held.find(({ suffix }) => suffix === entry.suffix);
+      if (!first) continue;
+      this.index.table.version[row] = FIRST_STATE;
+      this.index.setState(row, first.state);
+      segment.written += STATE_WEIGHT;
+      this.placeState(row, segment, offset);
     }
     if (item.large || birth.top > 1) this.share(birth.mail, birth.entries.length, birth.top);
     this.cache.put({ segment: segment.number, offset, item, detail, data: birth.head });
