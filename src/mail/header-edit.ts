@@ -5,18 +5,24 @@
 
 /**
  * `at`: which of the fields of this name (in any case), the first is 1; one that is not there is passed over.
- * `name` as it is to be written; `value` with its leading space, if any, folded with CRLF, without a CRLF at its end.
+ * `name` as it is to be written; `value` with its leading space, if any, folded with CRLF, without a CRLF at its end;
+ * text becomes UTF-8.
  */
 export type HeaderEdit =
   | { readonly kind: 'remove'; readonly name: string; readonly at: number }
-  | { readonly kind: 'replace'; readonly name: string; readonly at: number; readonly value: string }
+  | { readonly kind: 'replace'; readonly name: string; readonly at: number; readonly value: string | Buffer }
   /** `before`: the number of fields that stay above it; as many as there are or more: at the end. */
-  | { readonly kind: 'insert'; readonly name: string; readonly value: string; readonly before: number };
+  | {
+      readonly kind: 'insert';
+      readonly name: string;
+      readonly value: string | Buffer;
+      readonly before: number;
+    };
 
 const EMPTY_LINE = Buffer.from('\r\n');
 const END = Buffer.from('\r\n\r\n');
 
-interface Field {
+export interface Field {
   /** Lower case; '' for a line that is no field. */
   readonly name: string;
   readonly octets: Buffer;
@@ -48,9 +54,13 @@ function nth(fields: readonly Field[], name: string, n: number): number {
   return fields.findIndex((field) => field.name === name && ++seen === n);
 }
 
-const written = (name: string, value: string): Field => ({
+const written = (name: string, value: string | Buffer): Field => ({
   name: name.toLowerCase(),
-  octets: Buffer.from(`${name}:${value}\r\n`, 'utf8'),
+  octets: Buffer.concat([
+    Buffer.from(`${name}:`),
+    typeof value === 'string' ? Buffer.from(value) : value,
+    EMPTY_LINE,
+  ]),
 });
 
 /** The fields of a block without its empty line. */

@@ -62,6 +62,8 @@ export interface Watch {
   mail?(asking: Asking): Soon<Verdict>;
   /** After the door (`relay.ts`), before the roster. */
   rcpt?(asking: Asking, recipient: AskedRecipient): Soon<Verdict>;
+  /** After everything else has accepted it, the roster too: the last word on it. */
+  taken?(asking: Asking, recipient: AskedRecipient): Soon<Verdict>;
   arrived?(mail: Complete): Soon<Verdict>;
   /** Something was refused, by whichever check. */
   refused?(refusal: Refusal): void;

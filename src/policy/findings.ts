@@ -19,6 +19,12 @@ export class Findings {
   /** Set: the mail is taken and held, with this reason, until an operator decides. */
   quarantine?: string;
 
+  /**
+   * Recipients (as they were accepted) that get it not, each with who said so. With none left the mail is dropped: our
+   * 250 was said by the operator's rule.
+   */
+  readonly removed = new Map<string, string>();
+
   mark(word: string): void {
     if (!this.marks.includes(word)) this.marks.push(word);
   }

@@ -44,6 +44,10 @@ export class GateVisit {
     return this.#ask((watch) => watch.rcpt?.(asking, recipient));
   }
 
+  taken(asking: Asking, recipient: AskedRecipient): Soon<Verdict> {
+    return this.#ask((watch) => watch.taken?.(asking, recipient));
+  }
+
   arrived(mail: Complete): Soon<Verdict> {
     return this.#ask((watch) => watch.arrived?.(mail));
   }

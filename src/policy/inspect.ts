@@ -22,11 +22,25 @@ export interface Inspected extends Asking {
   readonly recipients: readonly AskedRecipient[];
 }
 
+/** The mail when all of it is there, with what those who were asked before have changed. Without our Received. */
+export interface Whole {
+  /** With its empty line, if it has one. Null: it is too long to be at hand, and is where the body begins. */
+  readonly header: Buffer | null;
+  /** What is behind the header; as often as it is asked for, until `end` resolves. A read error throws. */
+  body(): AsyncIterable<Uint8Array>;
+}
+
 export interface Inspection {
-  /** As it came: dot-unstuffed, lines ended by CRLF, without our Received. A promise is back-pressure. */
-  write(chunk: Uint8Array): Promise<void> | void;
-  /** All is there. Marks, fields and quarantine go into the mail's findings. */
-  end(): Soon<Opinion>;
+  /**
+   * As it came: dot-unstuffed, lines ended by CRLF, without our Received. A promise is back-pressure. Absent: it looks
+   * at the whole.
+   */
+  write?(chunk: Uint8Array): Promise<void> | void;
+  /**
+   * All is there. Marks, fields, quarantine and removed recipients go into the mail's findings. They are asked one
+   * after the other; after a refusal nobody is asked.
+   */
+  end(whole: Whole): Soon<Opinion>;
   /** The mail came to nothing. Idempotent. */
   abort(): void;
 }

@@ -66,8 +66,13 @@ export class Policy {
     const sends = asking.sending?.send?.to === 'any';
     const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress, sends });
     if (route.kind !== 'route') return route;
-    return then(gate.rcpt(asking, askedOf(route)), (verdict) =>
+    const known = then(gate.rcpt(asking, askedOf(route)), (verdict) =>
       verdict.kind === 'accept' ? this.#known(route, asking.mail) : verdict,
+    );
+    return then(known, (routed) =>
+      routed.kind === 'route'
+        ? then(gate.taken(asking, askedOf(routed)), (verdict) => refusal(verdict) ?? routed)
+        : routed,
     );
   }
 

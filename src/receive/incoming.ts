@@ -127,9 +127,11 @@ export class IncomingMail implements ContentSink {
 
   /** `header`: the mail's own, if it was kept back. */
   async #commit(complete: Complete, received: Buffer, header?: Buffer): Promise<Reply> {
-    this.#state = 'ended';
     const transaction = this.#transaction;
-    const { fields } = complete.findings;
+    const { fields, removed } = complete.findings;
+    transaction.drop(removed);
+    if (transaction.parts.length === 0) return this.#discard(complete);
+    this.#state = 'ended';
     const origin = this.#origin();
     const entries = transaction.parts.map((part) => transaction.entry(part, complete.scan.charset, origin));
     const above = [
@@ -142,11 +144,30 @@ export class IncomingMail implements ContentSink {
       const done = await this.#draft.commit(head, entries);
       if (done.kind === 'refused') return this.#refused(spoolRefusal(done));
       this.#accepted(done, complete, this.#draft.written + head.byteLength);
-      return reply(250, '2.0.0', `Ok: held as ${this.#draft.id}`);
+      return this.#ok();
     } catch (fault) {
       this.#receiving.log.error('commit failed', { mail: this.#draft.id, why: String(fault) });
       return this.#refused(spoolRefusal({ kind: 'refused', why: 'io', text: 'commit failed' }));
     }
+  }
+
+  /** Nobody is to get it, by a rule of the operator's: the peer is told what it is always told. */
+  #discard(complete: Complete): Reply {
+    this.#drop();
+    const { removed, marks } = complete.findings;
+    this.#gate.accepted(complete);
+    this.#receiving.log.info('mail discarded', {
+      mail: this.#draft.id,
+      ...who(this.#peer, this.#transaction),
+      recipients: [...removed.keys()],
+      why: [...new Set(removed.values())].join('; '),
+      ...(marks.length > 0 && { marks }),
+    });
+    return this.#ok();
+  }
+
+  #ok(): Reply {
+    return reply(250, '2.0.0', `Ok: held as ${this.#draft.id}`);
   }
 
   #protocol(): string {
@@ -196,7 +217,7 @@ export class IncomingMail implements ContentSink {
 
   #accepted(done: Committed, complete: Complete, size: number): void {
     const { manner, parts, recipients, sending } = this.#transaction;
-    const { marks, quarantine, authentication } = complete.findings;
+    const { marks, quarantine, authentication, removed } = complete.findings;
     this.#gate.accepted(complete);
     this.#receiving.log.info('mail accepted', {
       mail: this.#draft.id,
@@ -209,6 +230,7 @@ export class IncomingMail implements ContentSink {
       ...(marks.length > 0 && { marks }),
       ...(authentication && { authentication }),
       ...(quarantine !== undefined && { quarantine }),
+      ...(removed.size > 0 && { removed: [...removed].map(([address, by]) => `${address}: ${by}`) }),
       ...(sending && { sends: sending.name }),
       ...(manner.tls && { tls: `${manner.tls.version} ${manner.tls.cipher}` }),
     });

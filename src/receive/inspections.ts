@@ -5,8 +5,8 @@
  * A header longer than HEADER_SCAN_LIMIT is not kept back: it is looked at, and can't be changed.
  */
 import { headerEnd } from '../mail/header.ts';
-import { editHeader, type HeaderEdit } from '../mail/header-edit.ts';
-import type { Changes, Inspection } from '../policy/inspect.ts';
+import { editHeader } from '../mail/header-edit.ts';
+import type { Inspection } from '../policy/inspect.ts';
 import type { Refusal } from '../policy/verdict.ts';
 import type { Draft } from '../spool/port.ts';
 
@@ -32,28 +32,32 @@ export class Inspections {
 
   /** `inHeader`: with this chunk the header is not complete yet. */
   write(chunk: Uint8Array, inHeader: boolean): Promise<void> | void {
-    const waits = this.#inspections.flatMap((inspection) => inspection.write(chunk) ?? []);
+    const waits = this.#inspections.flatMap((inspection) => inspection.write?.(chunk) ?? []);
     const draft = this.#state === 'header' ? this.#gather(chunk, inHeader) : this.#draft.write(chunk);
     if (draft) waits.push(draft);
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
   }
 
-  /** The first refusal, or what stands above the body. */
+  /** The first refusal, or what stands above the body. Each sees what those before it have changed. */
   async end(): Promise<Refusal | Passed> {
-    const opinions = await Promise.all(this.#inspections.map((inspection) => inspection.end()));
-    const changes: Changes[] = [];
-    for (const opinion of opinions) {
+    const kept = this.#state !== 'too long';
+    let header: Buffer = Buffer.concat(this.#header);
+    let unchanged = false;
+    for (const inspection of this.#inspections) {
+      const opinion = await inspection.end({ header: kept ? header : null, body: () => this.#draft.read() });
       if (opinion.kind !== 'accept') return opinion;
-      changes.push(opinion);
+      const { edits = [], body } = opinion;
+      if (kept) {
+        header = editHeader(header, edits);
+        if (body) await this.#replace(body);
+      } else if (edits.length > 0 || body) unchanged = true;
     }
-    const body = changes.findLast((change) => change.body)?.body;
-    if (body && this.#state !== 'too long') {
-      await this.#draft.rewind();
-      for (const piece of body) await this.#draft.write(piece);
-    }
-    const edits: HeaderEdit[] = changes.flatMap((change) => change.edits ?? []);
-    const unchanged = this.#state === 'too long' && (edits.length > 0 || body !== undefined);
-    return { kind: 'passed', header: editHeader(Buffer.concat(this.#header), edits), unchanged };
+    return { kind: 'passed', header, unchanged };
+  }
+
+  async #replace(body: readonly Uint8Array[]): Promise<void> {
+    await this.#draft.rewind();
+    for (const piece of body) await this.#draft.write(piece);
   }
 
   abort(): void {

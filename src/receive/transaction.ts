@@ -65,6 +65,15 @@ export class Transaction implements Asking {
     return part;
   }
 
+  /** These recipients get it not, nor do queues that have none left. */
+  drop(removed: ReadonlyMap<string, string>): void {
+    if (removed.size === 0) return;
+    for (const part of this.parts.splice(0)) {
+      const recipients = part.recipients.filter(({ address }) => !removed.has(address));
+      if (recipients.length > 0) this.parts.push({ ...part, recipients });
+    }
+  }
+
   /** Whether these sites would put each recipient where it was put: a reload may have come in between. */
   routedBy(directory: SiteDirectory): boolean {
     if (directory === this.#directory) return true;
