@@ -17,7 +17,7 @@ import type { SmtpClient } from '../../protocol/smtp/client/client.ts';
 import type { Transaction } from '../../protocol/smtp/client/transaction.ts';
 import type { Lost } from '../../protocol/smtp/client/wire.ts';
 import type { Given, Line, Parcel, ParcelContent, Trouble } from '../port.ts';
-import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from './classify.ts';
+import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from '../../primary/classify.ts';
 
 const NOTHING: ParcelContent = { size: 0, pieces: [], async *chunks() {}, async close() {} };
 
