@@ -25,12 +25,15 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { Escapes } from '../policy/escape.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
-import type { Settings, Standings } from '../policy/ports.ts';
+import type { KnownGood, Settings, Standings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
+import { WhileUp } from '../policy/while-up.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
+import { Pulse } from '../primary/pulse.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
 import { createPop3Server } from '../protocol/pop3/server.ts';
@@ -40,6 +43,7 @@ import { ODMR } from '../protocol/smtp/server/verbs/index.ts';
 import type { Session } from '../protocol/smtp/session.ts';
 import { type OdmrEvents, OdmrSession } from '../receive/odmr.ts';
 import { createReceiver } from '../receive/receiver.ts';
+import { Throughs } from '../receive/through/through.ts';
 import { BatchWatch } from '../schedule/batch-watch.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
@@ -242,12 +246,25 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
+  const pulse = new Pulse({ primaries, clock, log });
+  const escapes = new Escapes(clock, keyed);
+  const whileUp = new WhileUp({
+    standings,
+    pulses: { seen: (site) => primaries.seen(site), ask: (site) => pulse.ask(site) },
+    primaries,
+    escapes,
+    clock,
+  });
+  const roster: KnownGood = { isKnownGood: () => false };
+  const throughs = new Throughs({ whileUp, connector: primaries, roster, clock, log });
   // The order of the gate.
   const gate = new Gate([]);
   const openSession = createReceiver({
     spool,
     policy,
     gate,
+    whileUp,
+    throughs,
     inspectors: [],
     isPeer: (address) => held.current.isPeer(address),
     settings,
@@ -360,6 +377,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       batches.stop();
       await keepers.stop(grace);
       tls.close();
+      escapes.flush();
       await spool.close();
       keyed.close();
     },

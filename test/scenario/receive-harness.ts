@@ -4,24 +4,30 @@
  */
 
 import { DAY, HOUR, SECOND } from '../../src/base/clock.ts';
+import { type Keyed, openKeyed } from '../../src/base/keyed.ts';
 import type { Fields, Log } from '../../src/base/log.ts';
 import { canonicalDomain } from '../../src/mail/address.ts';
 import type { Reply } from '../../src/mail/reply.ts';
 import type { Check } from '../../src/policy/check.ts';
+import { Escapes } from '../../src/policy/escape.ts';
 import { Gate } from '../../src/policy/gate.ts';
 import type { Inspector } from '../../src/policy/inspect.ts';
 import { Policy } from '../../src/policy/pipeline.ts';
 import {
   type Capabilities,
   DEFAULT_SIZE_LIMIT,
+  type Pulses,
   type Settings,
   type Standing,
 } from '../../src/policy/ports.ts';
 import { RecipientLists } from '../../src/policy/recipients.ts';
+import { WhileUp } from '../../src/policy/while-up.ts';
 import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
 import type { Manner, Session } from '../../src/protocol/smtp/session.ts';
 import { createReceiver } from '../../src/receive/receiver.ts';
+import type { Connector } from '../../src/receive/through/line.ts';
+import { Throughs } from '../../src/receive/through/through.ts';
 import { type Site, SiteDirectory } from '../../src/site/site.ts';
 import type {
   Committed,
@@ -178,6 +184,16 @@ export class House {
   /** IP address → sites whose primary is there. */
   readonly primaries = new Map<string, string[]>();
   readonly standings = new Map<string, Standing>();
+  /** For `through`. */
+  readonly knownGood = new Set<string>();
+  connect: Connector['connect'] = async () => ({
+    kind: 'trouble',
+    cause: 'connect',
+    text: 'no primary here',
+  });
+  /** For `defer`. */
+  pulses: Pulses = { seen: () => undefined, ask: async () => false };
+  readonly keyed: Keyed;
   settings: Settings;
   directory: SiteDirectory;
   readonly receiver: (peer: Peer) => Session;
@@ -189,7 +205,9 @@ export class House {
     spool?: Pick<Spool, 'draft' | 'health' | 'room'>,
     checks: readonly Check[] = [],
     inspectors: readonly Inspector[] = [],
+    keyed: Keyed = openKeyed(':memory:'),
   ) {
+    this.keyed = keyed;
     this.settings = { ...SETTINGS, ...settings };
     this.directory = new SiteDirectory(sites);
     const log = listLog(this.lines);
@@ -203,6 +221,13 @@ export class House {
       },
     };
     const standings = { standing: (site: string) => this.standings.get(site) };
+    const whileUp = new WhileUp({
+      standings,
+      pulses: { seen: (site) => this.pulses.seen(site), ask: (site) => this.pulses.ask(site) },
+      primaries: shared.primaries,
+      escapes: new Escapes(this.clock, this.keyed),
+      clock: this.clock,
+    });
     this.receiver = createReceiver({
       ...shared,
       policy: new Policy({
@@ -211,6 +236,14 @@ export class House {
         recipients: new RecipientLists({ clock: this.clock, log }),
       }),
       gate: new Gate(checks),
+      whileUp,
+      throughs: new Throughs({
+        whileUp,
+        connector: { connect: (site, signal) => this.connect(site, signal) },
+        roster: { isKnownGood: (_site, address) => this.knownGood.has(address) },
+        clock: this.clock,
+        log,
+      }),
       inspectors,
       isPeer: () => false,
       events: {
