@@ -183,6 +183,8 @@ export class House {
   readonly capabilities = new Map<string, Capabilities>();
   /** IP address → sites whose primary is there. */
   readonly primaries = new Map<string, string[]>();
+  /** `peers:` */
+  readonly peers = new Set<string>();
   readonly standings = new Map<string, Standing>();
   /** For `through`. */
   readonly knownGood = new Set<string>();
@@ -245,7 +247,7 @@ export class House {
         log,
       }),
       inspectors,
-      isPeer: () => false,
+      isPeer: (address) => this.peers.has(address),
       events: {
         signOfLife: (site, peer) => void this.events.push(`life ${site} ${peer}`),
         call: () => ({ kind: 'empty' }),
@@ -282,6 +284,8 @@ export const status = (r: Reply): string => [r.code, r.enhanced].filter(Boolean)
 export class Visit {
   readonly session: Session;
   manner: Manner = EHLO;
+  /** The text of the last reply to RCPT or to the end of data. */
+  words = '';
   #utf8 = false;
 
   constructor(session: Session) {
@@ -298,7 +302,7 @@ export class Visit {
   async rcpt(args: string): Promise<string> {
     const parsed = parseRcpt(args, this.#utf8);
     if (parsed.kind === 'bad') return status(parsed.reply);
-    return status(await this.session.rcpt(parsed.command));
+    return this.#heard(await this.session.rcpt(parsed.command));
   }
 
   /** Content in the chunks given; the reply to its end. */
@@ -306,7 +310,12 @@ export class Visit {
     const sink = await this.session.content();
     if ('code' in sink) return status(sink);
     for (const chunk of chunks) await sink.write(Buffer.from(chunk));
-    return status(await sink.end());
+    return this.#heard(await sink.end());
+  }
+
+  #heard(r: Reply): string {
+    this.words = r.text.join('\n');
+    return status(r);
   }
 
   /** A whole mail; the reply to its end, or to what was refused before. */
