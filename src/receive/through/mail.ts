@@ -150,7 +150,12 @@ export class ThroughMail {
     if (isPositive(heard)) return { kind: 'taken', words, host, reply: heard };
     const why = `the primary: content: ${describe(heard)}`;
     const envelope = { ...this.#parts.envelope, recipients: this.#accepted };
-    if (judgeContent(heard, envelope) === 'trouble') return this.#hold(why);
+    const verdict = judgeContent(heard, envelope);
+    if (verdict === 'trouble') return this.#hold(why);
+    // Too many hops: no mail fails by it.
+    if (verdict === 'deferred' && heard.code >= 500) {
+      return this.#refusal({ code: 451, enhanced: '4.4.6', text: heard.text }, why);
+    }
     // It took the recipients: so they are good, and what it says of itself is in doubt.
     if (heard.code >= 500 && this.#parts.isWary()) return doubtful(why);
     return this.#refusal(heard, why);
