@@ -166,7 +166,9 @@ export class ThroughMail {
     if (this.#refused) return this.#refused;
     if (this.#line && !this.#line.client.lost) return null;
     const first = this.#line === null;
-    if (!first && !this.#again) return this.#hold('the line broke again');
+    const why = this.#line?.client.lost?.text;
+    if (!first && !this.#again) return this.#hold(`the line broke again: ${why}`);
+    if (!first) this.#parts.log.info('primary asked again', { site: this.site.name, why });
     if (!first) this.#again = false;
     const mailed = await this.#mail();
     if (mailed) return first || mailed.kind === 'hold' ? mailed : this.#hold(mailed.why);

@@ -84,6 +84,8 @@ describe('step by step', () => {
     assert.equal(shortEnd(await client.content(of('x\r\n'))), '554 5.7.1 spam');
     await begin(client);
     assert.equal(shortEnd(await client.content(of('y\r\n'))), '250 2.0.0 queued');
+    await begin(client);
+    assert.equal(fake.commands.filter((c) => c === 'RSET').length, 1, 'only where it may be open still');
     assert.equal(fake.connections, 1);
   });
 

@@ -72,7 +72,6 @@ export class StepwiseClient {
     if (isLost(go)) return { kind: 'lost', lost: go, whole: false };
     if (go.code !== 354 && !isPositive(go)) return { kind: 'answered', reply: go };
     if (go.code !== 354) return this.#cut('a yes to DATA');
-    this.#open = false;
     let early: Heard | undefined;
     const end = new Promise<Heard>((resolve) => {
       this.#wire.expect(null, (heard) => {
@@ -90,7 +89,11 @@ export class StepwiseClient {
     this.#wire.write(stuffer.end());
     this.#wire.due(this.#deadlines.end);
     const heard = await end;
-    if (!isLost(heard)) return { kind: 'answered', reply: heard };
+    if (!isLost(heard)) {
+      // Postfix keeps the transaction when a rule for the end of data refuses it.
+      this.#open = !isPositive(heard);
+      return { kind: 'answered', reply: heard };
+    }
     // RFC 5321 §3.8: after a 421 it has it not.
     return { kind: 'lost', lost: heard, whole: heard.lost !== 'bye' };
   }
