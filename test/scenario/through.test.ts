@@ -4,10 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import { SECOND } from '../../src/base/clock.ts';
+import { MINUTE, SECOND } from '../../src/base/clock.ts';
+import { openKeyed } from '../../src/base/keyed.ts';
+import { silent } from '../../src/base/log.ts';
+import { MemoryResolver } from '../../src/dns/memory.ts';
+import { Primaries } from '../../src/primary/primaries.ts';
 import type { Site } from '../../src/site/site.ts';
 import type { FakeOptions, FakePrimary, FakeStation } from '../support/fake-primary.ts';
-import { cleanUp, primary, push, site } from '../support/lines.ts';
+import { cleanUp, cleanups, ourselves, primary, push, site } from '../support/lines.ts';
 import { House, makeSite, STRANGER, type Visit } from './receive-harness.ts';
 
 const MAIL = 'From: a@sender.example\r\nSubject: x\r\n\r\n.dot\r\nbody\r\n';
@@ -283,6 +287,70 @@ describe('a primary in trouble: its mail is held as while it is down', () => {
         : reached;
     };
     await both(w);
+  });
+});
+
+describe('a primary that is slow', () => {
+  /** All its waits are by the clock of the house. */
+  const slow = async (options: FakeOptions, more: Partial<Site> = {}) => {
+    const w = await world(options, more);
+    const keyed = openKeyed(':memory:');
+    cleanups.push(() => keyed.close());
+    const primaries = new Primaries({
+      clock: w.house.clock,
+      log: silent,
+      keyed,
+      ourselves,
+      random: () => 0,
+      resolver: new MemoryResolver(),
+    });
+    w.house.connect = (to, signal) => primaries.connect(to, signal);
+    return w;
+  };
+  const until = async (what: () => boolean) => {
+    while (!what()) await new Promise((resolve) => setTimeout(resolve, 2));
+  };
+
+  test('no answer two minutes after the dot: it is held, and marked', async () => {
+    const w = await slow({ script: (s) => (s === 'end' ? 'hang' : undefined) });
+    assert.deepEqual(await rcpt(w, 'u@one.example'), [OK]);
+    let said = '';
+    const sent = w.visit.data(MAIL).then((r) => (said = r));
+    await until(() => w.fake.reads.at(-1)?.endsWith('\r\n.\r\n') ?? false);
+    await w.house.clock.advance(2 * MINUTE - 1);
+    assert.equal(said, '');
+    await w.house.clock.advance(1);
+    await sent;
+    assert.equal(said, '250 2.0.0');
+    assert.deepEqual(left(w), { held: [['u@one.example']], drafts: 0 });
+    assert.deepEqual(w.house.logged('mail accepted')[0]?.marks, ['the primary may have it already']);
+  });
+
+  test('no greeting in 15 seconds: it is held', async () => {
+    const w = await slow({ script: (s) => (s === 'greeting' ? 'hang' : undefined) });
+    const said = rcpt(w, 'u@one.example');
+    await until(() => w.fake.connections > 0);
+    await w.house.clock.advance(15 * SECOND);
+    assert.deepEqual(await said, [OK]);
+    assert.equal(await w.visit.data(MAIL), '250 2.0.0');
+    assert.deepEqual(left(w).held, [['u@one.example']]);
+  });
+
+  test('more senders than the site has connections: who gets none is held, and the site is not asked more', async () => {
+    const w = await slow({}, { connections: 1 });
+    assert.deepEqual(await rcpt(w, 'u@one.example'), [OK]);
+    const other = { ...w, visit: w.house.visit() };
+    const said = rcpt(other, 'v@one.example');
+    await w.house.clock.advance(15 * SECOND);
+    assert.deepEqual(await said, [OK]);
+    assert.equal(await other.visit.data(MAIL), '250 2.0.0');
+    assert.equal(w.fake.connections, 1);
+    assert.equal(await w.visit.data(MAIL), '250 2.0.0');
+    assert.deepEqual(left(w).held, [['v@one.example']]);
+    assert.deepEqual(
+      w.fake.mails.map((m) => m.recipients),
+      [['u@one.example']],
+    );
   });
 });
 

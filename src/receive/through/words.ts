@@ -20,6 +20,9 @@ export interface Inner {
 const MOST_LINES = 8;
 const LONGEST = 400;
 const HIDDEN = '(hidden)';
+const FOUR = /(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]\d)/g;
+/** What may be an IPv6 address, alone or tagged as in a literal (RFC 5321 §4.1.3). */
+const SIX = /(?<![0-9a-z:])(IPv6:)?((?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})/gi;
 
 export function passedOn(r: Reply, inner: Inner | null): Reply {
   const digit = String(r.code)[0] ?? '4';
@@ -51,8 +54,10 @@ function cut(text: string, { names, domains }: Inner): string {
   });
   const host = [...names.map(literally), ...families.map((f) => `(?:[\\w-]+\\.)*${literally(f)}`)].join('|');
   const bare = text
-    .replace(/(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]\d)/g, HIDDEN)
-    .replace(/(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{0,4})/gi, (word) => (isIP(word) === 6 ? HIDDEN : word));
+    .replace(FOUR, HIDDEN)
+    .replace(SIX, (word: string, tag: string = '', six: string) =>
+      isIP(six) === 6 ? `${tag}${HIDDEN}` : word,
+    );
   return host === '' ? bare : bare.replace(new RegExp(`(?<![\\w-])(?:${host})(?![\\w-])`, 'gi'), HIDDEN);
 }
 
