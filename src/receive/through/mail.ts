@@ -245,7 +245,7 @@ export class ThroughMail {
     if (!site.hide) return null;
     const { envelope, peer } = this.#parts;
     const named = site.primary.kind === 'hosts' ? site.primary.hosts.map(({ host }) => host) : [];
-    const all = recipient ? [...this.#accepted, recipient] : this.#accepted;
+    const all = recipient ? [recipient] : this.#accepted;
     return {
       names: [...(this.#line?.names ?? []), ...named],
       domains: site.domains,

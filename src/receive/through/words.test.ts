@@ -55,6 +55,14 @@ describe('of a hidden primary', () => {
   });
 });
 
+test('a primary without a name, or named by an address or by the domain, hides no more than its address', () => {
+  const bare = { ...inner, names: ['', '192.0.2.1', 'acme.example'] };
+  assert.equal(
+    said('192.0.2.1 for acme.example says 1.0.2.1', bare),
+    '(hidden) for acme.example says (hidden)',
+  );
+});
+
 test('of one that is not hidden nothing is cut', () => {
   const text = 'mail.inner.corp.example[10.0.0.5] says no';
   assert.equal(said(text, null), text);

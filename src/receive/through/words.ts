@@ -47,7 +47,8 @@ function hide(text: string, inner: Inner): string {
   return parts.map((part, i) => (i % 2 === 1 ? part : cut(part, inner))).join('');
 }
 
-function cut(text: string, { names, domains }: Inner): string {
+function cut(text: string, { names: all, domains }: Inner): string {
+  const names = all.filter((name) => name !== '' && isIP(name) === 0 && !domains.includes(name));
   const families = names.flatMap((name) => {
     const parent = name.slice(name.indexOf('.') + 1);
     return parent.includes('.') && parent !== name && !isOfSite(parent, domains) ? [parent] : [];
