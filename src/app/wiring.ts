@@ -27,6 +27,7 @@ import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
 import { Escapes } from '../policy/escape.ts';
 import { Gate } from '../policy/gate.ts';
+import { Milters } from '../policy/milter/milters.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { KnownGood, Settings, Standings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
@@ -36,6 +37,7 @@ import { Primaries } from '../primary/primaries.ts';
 import { Pulse } from '../primary/pulse.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
+import { dialMilter } from '../protocol/milter/dial.ts';
 import { createPop3Server } from '../protocol/pop3/server.ts';
 import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer } from '../protocol/smtp/server/server.ts';
@@ -257,15 +259,22 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   });
   const roster: KnownGood = { isKnownGood: () => false };
   const throughs = new Throughs({ whileUp, connector: primaries, roster, clock, log });
+  const milters = new Milters({
+    rules: () => held.current.config.milters,
+    hostname: () => held.current.config.hostname,
+    dial: (to, ms) => dialMilter(to, ms, clock),
+    clock,
+    log,
+  });
   // The order of the gate.
-  const gate = new Gate([]);
+  const gate = new Gate([milters.check]);
   const openSession = createReceiver({
     spool,
     policy,
     gate,
     whileUp,
     throughs,
-    inspectors: [],
+    inspectors: [milters.inspector],
     isPeer: (address) => held.current.isPeer(address),
     settings,
     directory,
@@ -375,6 +384,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     },
     async close(grace) {
       batches.stop();
+      milters.stop();
       await keepers.stop(grace);
       tls.close();
       escapes.flush();

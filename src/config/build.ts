@@ -10,6 +10,7 @@ import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
 import { buildWays, checkNeighbours } from './batch.ts';
 import type { Config, Outbound } from './config.ts';
 import type { Finding } from './load.ts';
+import { buildMilters } from './milter-schema.ts';
 import type { Written, WrittenSite } from './schema.ts';
 
 type Built =
@@ -56,6 +57,9 @@ export function build(written: Written, file: string): Built {
     auth: written.auth,
     notices: { allow: written.notices.allow, ...optional({ undeliverable: written.notices.undeliverable }) },
     ...optional({ postmaster: written.postmaster }),
+    milters: buildMilters(written.milters, Object.keys(written.sites), (text, ...at) =>
+      found.push({ path: ['milters', ...at], text }),
+    ),
     limits: {
       size: written.limits.size,
       connections: written.limits.connections,

@@ -3,6 +3,7 @@
  * a new one; nobody changes a part of it. How it is written in YAML is `schema.ts`.
  */
 import type { HostPort, Site, TlsPolicy } from '../site/site.ts';
+import type { MilterRule } from './milter-schema.ts';
 
 export type Outbound =
   | { readonly kind: 'mx' }
@@ -66,6 +67,8 @@ export interface Config {
   };
   /** Who gets the mail for postmaster; absent: it stays in the operator's queue. */
   readonly postmaster?: string;
+  /** In the order in which they are asked. */
+  readonly milters: readonly MilterRule[];
   readonly limits: Limits;
   readonly log: { readonly level: LogLevel };
   readonly sites: readonly Site[];

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { HostPort } from '../site/site.ts';
 import { DEFAULT_SPOOL } from './config.ts';
+import { milters } from './milter-schema.ts';
 import { choice, either, list, section, TLS_WORDS, tlsPolicy } from './shapes.ts';
 import { sites } from './site-schema.ts';
 import * as v from './values.ts';
@@ -157,6 +158,7 @@ export const schema = section(
     postmaster: v.mailbox
       .optional()
       .describe("Who gets the mail for postmaster here. Without it, it stays in the operator's queue."),
+    milters,
     limits: section({
       size: v.size
         .prefault('150MB')

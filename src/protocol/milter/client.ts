@@ -147,6 +147,7 @@ export class MilterClient {
 
   /** The SMTP connection is over; another may follow on this one. False: not with this filter. */
   quitAndGoOn(): boolean {
+    if (this.#wire.isWaiting) this.#wire.lose('given up');
     if (this.options.version < 6 || this.#isSilent()) return false;
     this.#skipped = null;
     this.#wire.write([encodePacket(COMMAND.quitAndGoOn)]);
