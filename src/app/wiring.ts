@@ -25,13 +25,16 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { Escapes } from '../policy/escape.ts';
 import { Gate } from '../policy/gate.ts';
 import { Milters } from '../policy/milter/milters.ts';
 import { Policy } from '../policy/pipeline.ts';
-import type { Settings, Standings } from '../policy/ports.ts';
+import type { KnownGood, Settings, Standings } from '../policy/ports.ts';
 import { RecipientLists } from '../policy/recipients.ts';
+import { WhileUp } from '../policy/while-up.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
+import { Pulse } from '../primary/pulse.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
 import { dialMilter } from '../protocol/milter/dial.ts';
@@ -42,6 +45,7 @@ import { ODMR } from '../protocol/smtp/server/verbs/index.ts';
 import type { Session } from '../protocol/smtp/session.ts';
 import { type OdmrEvents, OdmrSession } from '../receive/odmr.ts';
 import { createReceiver } from '../receive/receiver.ts';
+import { Throughs } from '../receive/through/through.ts';
 import { BatchWatch } from '../schedule/batch-watch.ts';
 import { Keepers } from '../schedule/keepers.ts';
 import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy.ts';
@@ -244,6 +248,17 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
+  const pulse = new Pulse({ primaries, clock, log });
+  const escapes = new Escapes(clock, keyed);
+  const whileUp = new WhileUp({
+    standings,
+    pulses: { seen: (site) => primaries.seen(site), ask: (site) => pulse.ask(site) },
+    primaries,
+    escapes,
+    clock,
+  });
+  const roster: KnownGood = { isKnownGood: () => false };
+  const throughs = new Throughs({ whileUp, connector: primaries, roster, clock, log });
   const milters = new Milters({
     rules: () => held.current.config.milters,
     hostname: () => held.current.config.hostname,
@@ -257,6 +272,8 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     spool,
     policy,
     gate,
+    whileUp,
+    throughs,
     inspectors: [milters.inspector],
     isPeer: (address) => held.current.isPeer(address),
     settings,
@@ -370,6 +387,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       milters.stop();
       await keepers.stop(grace);
       tls.close();
+      escapes.flush();
       await spool.close();
       keyed.close();
     },

@@ -85,6 +85,7 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
       site.recipients === 'any' ? { kind: 'any' } : { kind: 'file', path: file(site.recipients.file) },
     ...optional({ logins: site.logins }),
     whileUp: site.while_up,
+    ...(site.hide && { hide: true }),
     hold: site.hold,
     // Who calls for his mail when it suits him is not late.
     warn: site.warn ?? (site.collect === 'push' ? USUAL_WARN.filter((age) => age < site.hold) : []),
@@ -150,6 +151,9 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
   if (site.mailbox && site.collect !== 'mailbox') say('is for "collect: mailbox"', 'mailbox');
   if (site.collect === 'mailbox' && all.listen.pop3.length + all.listen.pop3s.length === 0) {
     say('needs an address at listen.pop3 or listen.pop3s, where the mailbox can be fetched', 'collect');
+  }
+  if (site.while_up !== 'accept' && site.collect !== 'push') {
+    say(`is for "collect: push": whether a site that calls for its mail is up, nobody knows`, 'while_up');
   }
   checkCalls(site, all, say);
   if (site.primary === 'mx') return;

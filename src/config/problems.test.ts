@@ -285,9 +285,9 @@ describe('problems of a configuration', () => {
       [/file: is missing/, /"verify" is not in this version/],
     ],
     [
-      'an answer of a later version',
-      withSite('while_up: defer'),
-      [/^5:15: .*"defer" is not in this version/],
+      'an answer for a primary that is up, of a site that calls',
+      withSite('while_up: defer', 'collect: etrn'),
+      [/^5:15: sites.acme.while_up: is for "collect: push"/],
     ],
     [
       'a missing file of recipients',

@@ -201,12 +201,21 @@ const site = section({
       "Login names that may act for the site: collect its mail, call for it. Without it: the site's own name. A login may " +
         'stand at several sites. Their secrets are made by `restante secret set`.',
     ),
-  while_up: choice(['accept'], {
-    defer: 'for now new mail is accepted',
-    through: 'for now new mail is accepted',
-  })
+  while_up: choice(['accept', 'defer', 'through'])
     .prefault('accept')
-    .describe('What new mail meets while the primary is up. `accept`: it is taken and handed over at once.'),
+    .describe(
+      'What new mail meets while the primary is up; for `collect: push`. `accept`: it is taken and handed over at once. ' +
+        '`defer`: 451, "use the primary"; the same sender and recipient are taken when they come again after five ' +
+        'minutes. `through`: recipients and content are put to the primary while the sender waits, and what it says is ' +
+        'passed on. In both, mail is held as usual while the primary is down or its words are doubtful.',
+    ),
+  hide: z
+    .boolean({ error: v.expected('true or false') })
+    .prefault(false)
+    .describe(
+      'The names and addresses of the primary are told to no sender: they are cut from what is passed on of its words ' +
+        '(`while_up: through`), and `defer` names no host.',
+    ),
   hold: v.duration
     .prefault('30d')
     .describe('How long mail is kept and tried before its sender is told that it failed.'),

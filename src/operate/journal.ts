@@ -118,7 +118,7 @@ export interface TraceLine {
 }
 
 /** With which a mail's life begins: days before it are not read. (A notice has no such line.) */
-const BIRTH = 'mail accepted';
+const BIRTHS = ['mail accepted', 'mail passed on'];
 const MOST_LINES = 10_000;
 
 /**
@@ -137,7 +137,7 @@ export async function readTrace(spool: string, id: string): Promise<TraceLine[]>
   while (days.length > 0 && life.length < MOST_LINES) {
     const lines = await readDay(join(folder, days.pop() ?? ''), mail);
     life = [...lines, ...life];
-    if (lines.some((line) => line.event === BIRTH)) break;
+    if (lines.some((line) => BIRTHS.includes(line.event))) break;
   }
   return life.slice(-MOST_LINES);
 }

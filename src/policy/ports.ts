@@ -1,6 +1,7 @@
 /**
  * What policy asks of others: narrow, so that a test can answer with a literal.
  */
+import type { Site } from '../site/site.ts';
 import type { QueueName, SpoolHealth } from '../spool/port.ts';
 
 /** What a primary said in its last EHLO; absent members are unknown. */
@@ -30,6 +31,19 @@ export interface Standing {
 export interface Standings {
   /** Undefined: nothing is known of it yet. */
   standing(site: string): Standing | undefined;
+}
+
+/** Whether a primary was met alive of late. */
+export interface Pulses {
+  /** When its best host greeted us last (by the monotonic clock), and its name. Answers at once. */
+  seen(site: string): { readonly at: number; readonly host: string } | undefined;
+  /** Asks it now: a connection and no mail. All who ask meanwhile share one answer. Never rejects. */
+  ask(site: Site): Promise<boolean>;
+}
+
+/** What the roster knows for certain. Asked while a peer waits: answers from memory, at once. */
+export interface KnownGood {
+  isKnownGood(site: Site, address: string): boolean;
 }
 
 /** The part of the spool that checks of room look at. */

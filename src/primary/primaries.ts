@@ -25,6 +25,14 @@ export interface PrimariesOptions extends Means {
   readonly mxPort?: number;
 }
 
+/** The best exchanger of a site greeted us. */
+export interface Seen {
+  /** By the monotonic clock. */
+  readonly at: number;
+  /** Its name, or its address if it was named by that. */
+  readonly host: string;
+}
+
 /** Domains of a site that are looked up before its route is given up. */
 const DOMAINS_TRIED = 4;
 
@@ -32,6 +40,7 @@ export class Primaries {
   readonly #options: PrimariesOptions;
   readonly #facts: PrimaryFacts;
   readonly #limit = new Limit();
+  readonly #seen = new Map<string, Seen>();
   /** Where sites without a lasting address were last. */
   readonly #callers: KeyedTable<string>;
 
@@ -53,6 +62,11 @@ export class Primaries {
   /** Sites whose primary was last known to be at this address. */
   sitesAt(address: string): readonly string[] {
     return this.#facts.sitesAt(address);
+  }
+
+  /** When its best exchanger greeted us last, whoever asked; of this run only. */
+  seen(site: string): Seen | undefined {
+    return this.#seen.get(site);
   }
 
   /** Where the site's mail goes now. Also for people: `site show`, `doctor`. */
@@ -95,7 +109,9 @@ export class Primaries {
     const wish = { exchangers: route.exchangers, tls, ...(expect && { expect }) };
     const result = await reach(wish, this.#options, signal);
     if (result.kind === 'reached' && result.exchanger.best) {
-      this.#facts.learnOffer(site.name, result.opened.offer, this.#options.clock.now());
+      const { clock } = this.#options;
+      this.#facts.learnOffer(site.name, result.opened.offer, clock.now());
+      this.#seen.set(site.name, { at: clock.monotonic(), host: result.exchanger.host });
     }
     return result;
   }

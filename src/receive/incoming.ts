@@ -4,13 +4,15 @@
  *
  * Promises: 250 is said only after the spool resolved `commit` (promise 1); what is refused,
  * aborted or too large leaves nothing; each octet is passed on as it came and looked at once,
- * and none is looked at behind the header.
+ * and none is looked at behind the header. What is put to the site's primary (`through/`) is given to it from the
+ * draft at its end, as it would be held; 250 is said after its 250, and then nothing is committed.
  */
+import type { Fields } from '../base/log.ts';
 import { type Soon, then } from '../base/soon.ts';
 import type { Origin } from '../mail/envelope.ts';
 import { HeaderCollector } from '../mail/header.ts';
 import { buildReceived, receivedWith } from '../mail/received.ts';
-import { type Reply, reply } from '../mail/reply.ts';
+import { describe, type Reply, reply } from '../mail/reply.ts';
 import type { Asking, Complete, Visit } from '../policy/check.ts';
 import type { GateVisit } from '../policy/gate.ts';
 import { spoolRefusal } from '../policy/room.ts';
@@ -22,6 +24,7 @@ import type { Committed, Draft } from '../spool/port.ts';
 import { Inspections } from './inspections.ts';
 import type { Receiving } from './receiver.ts';
 import { mailRefused, who } from './telling.ts';
+import type { Taken, ThroughMail } from './through/mail.ts';
 import type { Transaction } from './transaction.ts';
 
 export class IncomingMail implements ContentSink {
@@ -31,6 +34,7 @@ export class IncomingMail implements ContentSink {
   readonly #draft: Draft;
   readonly #gate: GateVisit;
   readonly #inspections?: Inspections;
+  readonly #through?: ThroughMail;
   readonly #limit: number;
   readonly #header = new HeaderCollector();
   #inHeader = true;
@@ -38,7 +42,16 @@ export class IncomingMail implements ContentSink {
   /** open → ended (by `end`) or dropped (too large, aborted). Only an open one has a living draft. */
   #state: 'open' | 'ended' | 'dropped' = 'open';
 
-  constructor(receiving: Receiving, visit: Visit, transaction: Transaction, draft: Draft, gate: GateVisit) {
+  /** `through`: it is to be put to the site's primary. */
+  constructor(
+    receiving: Receiving,
+    visit: Visit,
+    transaction: Transaction,
+    draft: Draft,
+    gate: GateVisit,
+    through?: ThroughMail,
+  ) {
+    if (through) this.#through = through;
     this.#receiving = receiving;
     this.#peer = visit.peer;
     this.#transaction = transaction;
@@ -132,14 +145,16 @@ export class IncomingMail implements ContentSink {
     transaction.drop(removed);
     if (transaction.parts.length === 0) return this.#discard(complete);
     this.#state = 'ended';
-    const origin = this.#origin();
-    const entries = transaction.parts.map((part) => transaction.entry(part, complete.scan.charset, origin));
     const above = [
       received,
       ...fields.map((field) => Buffer.from(field, 'utf8')),
       ...(header ? [header] : []),
     ];
     const head = above.length === 1 ? received : Buffer.concat(above);
+    const through = await this.#putThrough(complete, head);
+    if (through) return through;
+    const origin = this.#origin();
+    const entries = transaction.parts.map((part) => transaction.entry(part, complete.scan.charset, origin));
     try {
       const done = await this.#draft.commit(head, entries);
       if (done.kind === 'refused') return this.#refused(spoolRefusal(done));
@@ -149,6 +164,28 @@ export class IncomingMail implements ContentSink {
       this.#receiving.log.error('commit failed', { mail: this.#draft.id, why: String(fault) });
       return this.#refused(spoolRefusal({ kind: 'refused', why: 'io', text: 'commit failed' }));
     }
+  }
+
+  /** The primary's last word on this mail; null: it is to be held. */
+  async #putThrough(complete: Complete, head: Buffer): Promise<Reply | null> {
+    const { quarantine, removed } = complete.findings;
+    // An operator's rule comes first: it is not for the primary, or not for all that it was asked for.
+    if (!this.#through || quarantine !== undefined || removed.size > 0) return null;
+    const draft = this.#draft;
+    const chunks = async function* () {
+      yield head;
+      yield* draft.read();
+    };
+    const given = await this.#through.give({ size: head.byteLength + draft.written, chunks });
+    if (given.kind === 'hold') {
+      if (given.perhaps) complete.findings.mark('the primary may have it already');
+      this.#receiving.log.info('mail held', { mail: draft.id, why: given.why });
+      return null;
+    }
+    void draft.abort();
+    if (given.kind !== 'taken') return this.#refused(given);
+    this.#passed(complete, head.byteLength + draft.written, given);
+    return reply(250, '2.0.0', `Ok: passed on as ${draft.id}: ${given.words}`);
   }
 
   /** Nobody is to get it, by a rule of the operator's: the peer is told what it is always told. */
@@ -215,13 +252,31 @@ export class IncomingMail implements ContentSink {
     });
   }
 
+  /** The primary has it; nothing stays here. */
+  #passed(complete: Complete, size: number, { host, reply }: Taken): void {
+    this.#gate.accepted(complete);
+    this.#receiving.log.info('mail passed on', {
+      mail: this.#draft.id,
+      ...this.#life(complete, size),
+      host,
+      reply: describe(reply),
+    });
+  }
+
   #accepted(done: Committed, complete: Complete, size: number): void {
-    const { manner, parts, recipients, sending } = this.#transaction;
-    const { marks, quarantine, authentication, removed } = complete.findings;
     this.#gate.accepted(complete);
     this.#receiving.log.info('mail accepted', {
       mail: this.#draft.id,
       entries: done.entries,
+      ...this.#life(complete, size),
+    });
+  }
+
+  /** What the log tells of a mail that was taken. */
+  #life(complete: Complete, size: number): Fields {
+    const { manner, parts, recipients, sending } = this.#transaction;
+    const { marks, quarantine, authentication, removed } = complete.findings;
+    return {
       queues: parts.map((part) => part.queue),
       ...who(this.#peer, this.#transaction),
       recipients,
@@ -233,7 +288,7 @@ export class IncomingMail implements ContentSink {
       ...(removed.size > 0 && { removed: [...removed].map(([address, by]) => `${address}: ${by}`) }),
       ...(sending && { sends: sending.name }),
       ...(manner.tls && { tls: `${manner.tls.version} ${manner.tls.cipher}` }),
-    });
+    };
   }
 
   #refused(refusal: Refusal): Reply {

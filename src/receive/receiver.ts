@@ -9,6 +9,7 @@ import type { Gate } from '../policy/gate.ts';
 import type { Inspector } from '../policy/inspect.ts';
 import type { Policy } from '../policy/pipeline.ts';
 import type { PrimaryKnowledge, Settings } from '../policy/ports.ts';
+import type { WhileUp } from '../policy/while-up.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { Session } from '../protocol/smtp/session.ts';
 import type { CallAnswer } from '../site/call.ts';
@@ -16,6 +17,7 @@ import type { SiteDirectory } from '../site/site.ts';
 import type { Spool } from '../spool/port.ts';
 import { EtrnRates } from './etrn.ts';
 import { ReceiveSession } from './session.ts';
+import type { Throughs } from './through/through.ts';
 
 /** What the keepers are told; hints, called while a peer waits: they return at once. */
 export interface ReceiveEvents {
@@ -31,6 +33,8 @@ export interface Receiving {
   readonly spool: Pick<Spool, 'draft'>;
   readonly policy: Policy;
   readonly gate: Gate;
+  readonly whileUp: WhileUp;
+  readonly throughs: Throughs;
   /** Those who look at content, in the order in which what they change is changed. */
   readonly inspectors: readonly Inspector[];
   /** `peers:` */

@@ -21,7 +21,9 @@ import { etrn } from './etrn.ts';
 import { IncomingMail } from './incoming.ts';
 import type { Receiving } from './receiver.ts';
 import { mailRefused, who } from './telling.ts';
-import { Transaction } from './transaction.ts';
+import type { Word } from './through/mail.ts';
+import type { ThroughVisit } from './through/through.ts';
+import { recipientOf, Transaction } from './transaction.ts';
 
 const SENDER_OK = reply(250, '2.1.0', 'Sender ok');
 const RECIPIENT_OK = reply(250, '2.1.5', 'Recipient ok');
@@ -36,6 +38,7 @@ export class ReceiveSession implements Session {
   readonly #peer: Peer;
   readonly #visit: Visit;
   readonly #gate: GateVisit;
+  readonly #through: ThroughVisit;
   #transaction: Transaction | undefined;
   #incoming: IncomingMail | undefined;
   #refused = 0;
@@ -46,6 +49,7 @@ export class ReceiveSession implements Session {
     const client = isIP(peer.address) !== 0;
     this.#visit = { peer, trusted: client && receiving.isPeer(peer.address) };
     this.#gate = client ? receiving.gate.begin(this.#visit) : UNGUARDED;
+    this.#through = receiving.throughs.begin(this.#visit);
   }
 
   connect(): Soon<Reply | null> {
@@ -96,11 +100,25 @@ export class ReceiveSession implements Session {
     return then(verdict, (known) => this.#judged(command, transaction, known));
   }
 
-  #judged(command: RcptCommand, transaction: Transaction, verdict: Route | Refusal): Reply {
-    if (verdict.kind === 'route') {
-      transaction.add(command, verdict);
-      return RECIPIENT_OK;
+  #judged(command: RcptCommand, transaction: Transaction, verdict: Route | Refusal): Soon<Reply> {
+    if (verdict.kind !== 'route') return this.#recipientRefused(command, transaction, verdict);
+    const { whileUp } = this.#receiving;
+    return then(whileUp.rcpt(verdict, transaction, this.#visit), (mayStay) => {
+      if (mayStay.kind !== 'accept') return this.#recipientRefused(command, transaction, mayStay);
+      const word = this.#through.rcpt(transaction, verdict, recipientOf(command, verdict));
+      return then(word, (said) => this.#said(command, transaction, verdict, said));
+    });
+  }
+
+  #said(command: RcptCommand, transaction: Transaction, route: Route, word: Word): Reply {
+    if (word.kind === 'reject' || word.kind === 'defer') {
+      return this.#recipientRefused(command, transaction, word);
     }
+    transaction.add(command, route);
+    return word.kind === 'yes' ? word.reply : RECIPIENT_OK;
+  }
+
+  #recipientRefused(command: RcptCommand, transaction: Transaction, verdict: Refusal): Reply {
     this.#receiving.log.info('recipient refused', {
       ...who(this.#peer, transaction),
       recipient: command.address,
@@ -132,7 +150,8 @@ export class ReceiveSession implements Session {
     }
     this.#transaction = undefined;
     this.#refused = 0;
-    this.#incoming = new IncomingMail(this.#receiving, this.#visit, transaction, draft, this.#gate);
+    const through = this.#through.mail(transaction);
+    this.#incoming = new IncomingMail(this.#receiving, this.#visit, transaction, draft, this.#gate, through);
     return this.#incoming;
   }
 
@@ -148,6 +167,7 @@ export class ReceiveSession implements Session {
 
   closed(): void {
     this.reset();
+    this.#through.closed();
     this.#gate.closed();
   }
 }

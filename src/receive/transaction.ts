@@ -48,11 +48,7 @@ export class Transaction implements Asking {
 
   add(rcpt: RcptCommand, route: Route): void {
     this.asked.push(askedOf(route));
-    this.#part(route).recipients.push({
-      address: route.address,
-      ...(rcpt.notify && { notify: rcpt.notify }),
-      ...(rcpt.orcpt !== undefined && { orcpt: rcpt.orcpt }),
-    });
+    this.#part(route).recipients.push(recipientOf(rcpt, route));
   }
 
   #part(route: Route): Part {
@@ -104,3 +100,10 @@ export class Transaction implements Asking {
     return { queue: part.queue, envelope, origin, ...(hold && { hold }) };
   }
 }
+
+/** As it is kept and handed over. */
+export const recipientOf = ({ notify, orcpt }: RcptCommand, { address }: Route): Recipient => ({
+  address,
+  ...(notify && { notify }),
+  ...(orcpt !== undefined && { orcpt }),
+});

@@ -111,7 +111,10 @@ export interface Site extends Claim {
   readonly recipients: RecipientSource;
   /** Login names that may act for it. Absent: its own name. */
   readonly logins?: readonly string[];
-  readonly whileUp: 'accept';
+  /** What new mail meets while the primary is up. */
+  readonly whileUp: 'accept' | 'defer' | 'through';
+  /** Its primary's names and addresses are told to nobody. */
+  readonly hide?: boolean;
   /** Milliseconds that mail is kept before it fails. */
   readonly hold: number;
   /** Ages, in milliseconds and rising, at which the sender is told of the delay. */

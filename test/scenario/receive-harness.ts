@@ -4,24 +4,30 @@
  */
 
 import { DAY, HOUR, SECOND } from '../../src/base/clock.ts';
+import { type Keyed, openKeyed } from '../../src/base/keyed.ts';
 import type { Fields, Log } from '../../src/base/log.ts';
 import { canonicalDomain } from '../../src/mail/address.ts';
 import type { Reply } from '../../src/mail/reply.ts';
 import type { Check } from '../../src/policy/check.ts';
+import { Escapes } from '../../src/policy/escape.ts';
 import { Gate } from '../../src/policy/gate.ts';
 import type { Inspector } from '../../src/policy/inspect.ts';
 import { Policy } from '../../src/policy/pipeline.ts';
 import {
   type Capabilities,
   DEFAULT_SIZE_LIMIT,
+  type Pulses,
   type Settings,
   type Standing,
 } from '../../src/policy/ports.ts';
 import { RecipientLists } from '../../src/policy/recipients.ts';
+import { WhileUp } from '../../src/policy/while-up.ts';
 import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
 import type { Manner, Session } from '../../src/protocol/smtp/session.ts';
 import { createReceiver } from '../../src/receive/receiver.ts';
+import type { Connector } from '../../src/receive/through/line.ts';
+import { Throughs } from '../../src/receive/through/through.ts';
 import { type Site, SiteDirectory } from '../../src/site/site.ts';
 import type {
   Committed,
@@ -177,7 +183,19 @@ export class House {
   readonly capabilities = new Map<string, Capabilities>();
   /** IP address → sites whose primary is there. */
   readonly primaries = new Map<string, string[]>();
+  /** `peers:` */
+  readonly peers = new Set<string>();
   readonly standings = new Map<string, Standing>();
+  /** For `through`. */
+  readonly knownGood = new Set<string>();
+  connect: Connector['connect'] = async () => ({
+    kind: 'trouble',
+    cause: 'connect',
+    text: 'no primary here',
+  });
+  /** For `defer`. */
+  pulses: Pulses = { seen: () => undefined, ask: async () => false };
+  readonly keyed: Keyed;
   settings: Settings;
   directory: SiteDirectory;
   readonly receiver: (peer: Peer) => Session;
@@ -189,7 +207,9 @@ export class House {
     spool?: Pick<Spool, 'draft' | 'health' | 'room'>,
     checks: readonly Check[] = [],
     inspectors: readonly Inspector[] = [],
+    keyed: Keyed = openKeyed(':memory:'),
   ) {
+    this.keyed = keyed;
     this.settings = { ...SETTINGS, ...settings };
     this.directory = new SiteDirectory(sites);
     const log = listLog(this.lines);
@@ -203,6 +223,13 @@ export class House {
       },
     };
     const standings = { standing: (site: string) => this.standings.get(site) };
+    const whileUp = new WhileUp({
+      standings,
+      pulses: { seen: (site) => this.pulses.seen(site), ask: (site) => this.pulses.ask(site) },
+      primaries: shared.primaries,
+      escapes: new Escapes(this.clock, this.keyed),
+      clock: this.clock,
+    });
     this.receiver = createReceiver({
       ...shared,
       policy: new Policy({
@@ -211,8 +238,16 @@ export class House {
         recipients: new RecipientLists({ clock: this.clock, log }),
       }),
       gate: new Gate(checks),
+      whileUp,
+      throughs: new Throughs({
+        whileUp,
+        connector: { connect: (site, signal) => this.connect(site, signal) },
+        roster: { isKnownGood: (_site, address) => this.knownGood.has(address) },
+        clock: this.clock,
+        log,
+      }),
       inspectors,
-      isPeer: () => false,
+      isPeer: (address) => this.peers.has(address),
       events: {
         signOfLife: (site, peer) => void this.events.push(`life ${site} ${peer}`),
         call: () => ({ kind: 'empty' }),
@@ -249,6 +284,8 @@ export const status = (r: Reply): string => [r.code, r.enhanced].filter(Boolean)
 export class Visit {
   readonly session: Session;
   manner: Manner = EHLO;
+  /** The text of the last reply to RCPT or to the end of data. */
+  words = '';
   #utf8 = false;
 
   constructor(session: Session) {
@@ -265,7 +302,7 @@ export class Visit {
   async rcpt(args: string): Promise<string> {
     const parsed = parseRcpt(args, this.#utf8);
     if (parsed.kind === 'bad') return status(parsed.reply);
-    return status(await this.session.rcpt(parsed.command));
+    return this.#heard(await this.session.rcpt(parsed.command));
   }
 
   /** Content in the chunks given; the reply to its end. */
@@ -273,7 +310,12 @@ export class Visit {
     const sink = await this.session.content();
     if ('code' in sink) return status(sink);
     for (const chunk of chunks) await sink.write(Buffer.from(chunk));
-    return status(await sink.end());
+    return this.#heard(await sink.end());
+  }
+
+  #heard(r: Reply): string {
+    this.words = r.text.join('\n');
+    return status(r);
   }
 
   /** A whole mail; the reply to its end, or to what was refused before. */

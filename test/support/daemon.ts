@@ -113,8 +113,8 @@ export class Daemon {
     return JSON.parse(out);
   }
 
-  peer(): Promise<Peer> {
-    return Peer.to(this.port);
+  peer(from?: string): Promise<Peer> {
+    return Peer.to(this.port, from);
   }
 
   async remove(): Promise<void> {
@@ -129,8 +129,9 @@ export class Peer {
   #text = '';
   #closed = false;
 
-  static async to(port: number): Promise<Peer> {
-    const peer = new Peer(connect(port, '127.0.0.1'));
+  /** `from`: its own address, of loopback too. */
+  static async to(port: number, from = '127.0.0.1'): Promise<Peer> {
+    const peer = new Peer(connect({ port, host: '127.0.0.1', localAddress: from }));
     await peer.reply();
     return peer;
   }

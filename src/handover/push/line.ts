@@ -12,12 +12,12 @@ import type { Log } from '../../base/log.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Outcome } from '../../mail/outcome.ts';
 import { describe, isPositive, type Reply, reply } from '../../mail/reply.ts';
+import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from '../../primary/classify.ts';
 import { nameOf, type Reached } from '../../primary/reach.ts';
 import type { SmtpClient } from '../../protocol/smtp/client/client.ts';
 import type { Transaction } from '../../protocol/smtp/client/transaction.ts';
 import type { Lost } from '../../protocol/smtp/client/wire.ts';
 import type { Given, Line, Parcel, ParcelContent, Trouble } from '../port.ts';
-import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from './classify.ts';
 
 const NOTHING: ParcelContent = { size: 0, pieces: [], async *chunks() {}, async close() {} };
 

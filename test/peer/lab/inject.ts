@@ -16,7 +16,7 @@ export interface Injected {
 }
 
 /** Reads replies, one after another. */
-async function* replies(socket: Socket): AsyncGenerator<string> {
+export async function* replies(socket: Socket): AsyncGenerator<string> {
   let text = '';
   for await (const chunk of socket) {
     text += (chunk as Buffer).toString('latin1');

@@ -6,9 +6,14 @@
 import type { Envelope, Recipient } from '../../../mail/envelope.ts';
 import type { Offer } from './open.ts';
 
-export function mailLine(envelope: Envelope, size: number, offer: Offer): string {
+/** `size`: undefined where it is not known yet. */
+export function mailLine(
+  envelope: Omit<Envelope, 'recipients'>,
+  size: number | undefined,
+  offer: Offer,
+): string {
   let line = `MAIL FROM:<${envelope.sender}>`;
-  if (offer.keywords.has('SIZE')) line += ` SIZE=${size}`;
+  if (size !== undefined && offer.keywords.has('SIZE')) line += ` SIZE=${size}`;
   // Where it is not offered the content goes as it is all the same: nothing but a bounce could be gained.
   if (offer.eightBitMime && envelope.body === '8bitmime') line += ' BODY=8BITMIME';
   if (offer.smtpUtf8 && envelope.smtputf8) line += ' SMTPUTF8';

@@ -8,9 +8,9 @@
  * only in words, so words decide the rest, without addresses, which may hold any word.
  * RFC 5321 §4.2.2–4, §3.6.2 (relaying), 1870 §6, 2034.
  */
-import { domainPart } from '../../mail/address.ts';
-import type { Envelope } from '../../mail/envelope.ts';
-import type { Reply } from '../../mail/reply.ts';
+import { domainPart } from '../mail/address.ts';
+import type { Envelope } from '../mail/envelope.ts';
+import type { Reply } from '../mail/reply.ts';
 
 /** `unclear`: a refusal of MAIL for good that does not say what it is about. */
 export type Verdict = 'failed' | 'deferred' | 'trouble' | 'busy' | 'unclear';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Envelope } from '../../mail/envelope.ts';
-import type { Reply } from '../../mail/reply.ts';
+import type { Envelope } from '../mail/envelope.ts';
+import type { Reply } from '../mail/reply.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from './classify.ts';
 
 const envelope: Envelope = {
