@@ -3,6 +3,7 @@
  * a new one; nobody changes a part of it. How it is written in YAML is `schema.ts`.
  */
 import type { HostPort, Site, TlsPolicy } from '../site/site.ts';
+import type { Conduct } from './conduct.ts';
 
 export type Outbound =
   | { readonly kind: 'mx' }
@@ -20,6 +21,7 @@ export interface Limits {
   /** SMTP connections at once, all peers together. */
   readonly connections: number;
   readonly connectionsPerClient: number;
+  readonly connectionsPerNetwork: number;
   /** Recipients in one transaction. */
   readonly recipients: number;
   /** Octets of the disk that mail may not use. */
@@ -45,6 +47,8 @@ export interface Config {
     readonly odmr: readonly HostPort[];
     readonly call: readonly HostPort[];
   };
+  /** Networks as `address/bits` whose SMTP connections begin with a PROXY header. */
+  readonly proxies: readonly string[];
   /** The socket of `restante rmail`, an absolute path; absent: it comes by the control socket. */
   readonly rmail?: string;
   /** Absolute paths of PEM files. Empty: a self-signed key is made and kept. */
@@ -67,6 +71,8 @@ export interface Config {
   /** Who gets the mail for postmaster; absent: it stays in the operator's queue. */
   readonly postmaster?: string;
   readonly limits: Limits;
+  /** How strangers have to behave. */
+  readonly conduct: Conduct;
   readonly log: { readonly level: LogLevel };
   readonly sites: readonly Site[];
 }
