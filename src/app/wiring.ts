@@ -25,6 +25,7 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { conduct } from '../policy/conduct/conduct.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
@@ -58,6 +59,8 @@ export interface Current {
   readonly ourselves: Ourselves;
   /** `peers:` */
   readonly isPeer: NetworkSet;
+  /** `limits.allow:` */
+  readonly allowed: NetworkSet;
   /** `auth.cleartext:` */
   readonly cleartext: NetworkSet;
   readonly sitesOf: (login: string) => readonly string[];
@@ -242,8 +245,24 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
-  // The order of the gate.
-  const gate = new Gate([]);
+  const manners = conduct({
+    clock,
+    rules: () => held.current.config.conduct,
+    allowed: (address) => held.current.allowed(address),
+    settings,
+    primaries,
+    standings,
+    resolver,
+    kept: keyed.table('greylist'),
+  });
+  // The order of the gate (docs/gate.md).
+  const gate = new Gate([
+    manners.connectionLimits,
+    manners.greeting,
+    manners.helo,
+    manners.mailLimits,
+    manners.greylist,
+  ]);
   const openSession = createReceiver({
     spool,
     policy,
@@ -284,6 +303,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const smtp = createSmtpServer(() => ({
     ...engine(),
     etrn: held.current.config.sites.some((site) => site.etrn !== undefined),
+    isFront: held.current.isPeer,
     openSession,
   }));
   const maildrops = new Mailboxes({
@@ -361,6 +381,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       await keepers.stop(grace);
       tls.close();
       await spool.close();
+      manners.close();
       keyed.close();
     },
   };
@@ -381,6 +402,7 @@ function derive(config: Config, token: string): Current {
     },
     ourselves: new Ourselves({ hostname, names, addresses, token }),
     isPeer: networkSet(config.peers),
+    allowed: networkSet(config.conduct.allow),
     cleartext: networkSet(config.auth.cleartext),
     sitesOf: sitesByLogin(config.sites),
   };

@@ -10,7 +10,7 @@
  *
  * The answer is given at RCPT, so that postmaster stays within reach and the log has sender and recipient.
  */
-import { isIP, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Soon } from '../../base/soon.ts';
 import type { Resolver } from '../../dns/port.ts';
@@ -27,51 +27,36 @@ export interface Oddity {
   readonly why: string;
 }
 
-/** `local`: the address that the client connected to. */
-export function oddity(
-  helo: string,
-  client: string,
-  local: string,
-  settings: Pick<Settings, 'names' | 'addresses'>,
-): Oddity | undefined {
+/** Between whom a name was said. */
+export interface Ends {
+  readonly client: string;
+  /** The address that the client connected to. */
+  readonly local: string;
+  readonly ours: Pick<Settings, 'names' | 'addresses'>;
+}
+
+export function oddity(helo: string, ends: Ends): Oddity | undefined {
   const literal = /^\[(?:ipv6:)?(.*)\]$/i.exec(helo)?.[1];
   const text = literal ?? helo;
-  if (isIP(text) !== 0 && !text.includes('%')) {
-    return addressOddity(
-      plainAddress(text),
-      literal !== undefined,
-      isIPv6(text),
-      helo,
-      client,
-      local,
-      settings,
-    );
-  }
+  if (isIP(text) !== 0 && !text.includes('%')) return addressOddity(helo, plainAddress(text), ends);
   if (literal !== undefined) return { kind: 'wrong', why: 'no valid address literal' };
   // An underscore is no part of a host name (RFC 952), and of many that send wanted mail.
   if (!/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/.test(helo)) return { kind: 'wrong', why: 'no host name' };
-  if (settings.names.includes(canonicalDomain(helo))) return { kind: 'ours', why: 'our own name' };
-  if (!/[^.]\.[^.]/.test(helo)) return { kind: 'odd', why: 'no full host name' };
+  if (ends.ours.names.includes(canonicalDomain(helo))) return { kind: 'ours', why: 'our own name' };
   if (/(?:^|\.)\d+\.?$/.test(helo)) return { kind: 'wrong', why: 'no host name' };
-  return undefined;
+  return /[^.]\.[^.]/.test(helo) ? undefined : { kind: 'odd', why: 'no full host name' };
 }
 
-function addressOddity(
-  address: string,
-  bracketed: boolean,
-  ipv6: boolean,
-  helo: string,
-  client: string,
-  local: string,
-  { addresses }: Pick<Settings, 'addresses'>,
-): Oddity | undefined {
-  // RFC 5321 §4.1.3: a tag stands before an IPv6 address.
-  const wellFormed = bracketed && (!ipv6 || /^\[ipv6:/i.test(helo));
-  if (address === client)
+function addressOddity(helo: string, address: string, { client, local, ours }: Ends): Oddity | undefined {
+  const bracketed = helo.startsWith('[');
+  if (address === client) {
+    // RFC 5321 §4.1.3: a tag stands before an IPv6 address.
+    const wellFormed = bracketed && (/^\[ipv6:/i.test(helo) || !helo.includes(':'));
     return wellFormed ? undefined : { kind: 'odd', why: 'its address without brackets or tag' };
+  }
   const open = isPublic(address);
-  if (addresses.includes(address) || (address === local && open))
-    return { kind: 'ours', why: 'our own address' };
+  const own = ours.addresses.includes(address) || (address === local && open);
+  if (own) return { kind: 'ours', why: 'our own address' };
   if (!bracketed) return { kind: 'wrong', why: 'an address without brackets' };
   // Behind NAT a client knows no other.
   return open ? { kind: 'wrong', why: "another's address" } : { kind: 'odd', why: 'a private address' };
@@ -105,7 +90,7 @@ export class Helo implements Check {
     let verdict: Soon<Verdict> = ACCEPT;
     return {
       hello: ({ helo }) => {
-        odd = oddity(helo, address, localAddress, settings());
+        odd = oddity(helo, { client: address, local: localAddress, ours: settings() });
         verdict = this.#judge(helo, odd);
         return ACCEPT;
       },
