@@ -112,7 +112,7 @@ export class Helo implements Check {
       const text = 'Your HELO is neither a host name nor your address in brackets (RFC 5321 4.1.1.1)';
       return strict ? reject(550, '5.7.1', text, why) : defer(450, '4.7.1', text, why);
     }
-    return strict && !helo.startsWith('[') ? this.#resolves(helo) : ACCEPT;
+    return strict && !helo.startsWith('[') && isIP(helo) === 0 ? this.#resolves(helo) : ACCEPT;
   }
 
   /** Where the DNS does not answer, the name is taken. */
