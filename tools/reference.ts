@@ -33,6 +33,7 @@ written with any letters; they are compared as A-labels, in lower case. Relative
 - **duration**: a number and \`s\`, \`m\`, \`h\`, \`d\` or \`w\`: \`90s\`, \`15m\`, \`4h\`, \`30d\`, \`2w\`.
 - **size**: a number of octets, or a number and \`kB\`, \`MB\`, \`GB\`, \`TB\` (thousands) or \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`.
 - **host[:port]**: a name or an IP address; IPv6 addresses with a port stand in brackets: \`"[2001:db8::1]:25"\`.
+- **rate**: an amount and a span, \`s\`, \`m\`, \`h\` or \`d\`: \`600/m\`, \`2GB/h\`: so much at once, and as much again in each span; or \`none\`.
 - **network**: an IP address, or one with the number of its bits: \`192.0.2.0/24\`.
 `;
 

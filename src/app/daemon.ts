@@ -6,6 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { SECOND, SystemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { networkSet } from '../base/networks.ts';
 import { type Config, showProblem } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Control, startControl, startCouriers } from '../operate/api/server.ts';
@@ -106,7 +107,10 @@ class Daemon {
         engine: server.engines[protocol],
         connections: config.limits.connections,
         perClient: config.limits.connectionsPerClient,
+        perNetwork: config.limits.connectionsPerNetwork,
+        networkBits: config.conduct.networkBits,
         isPeer: (address) => server.current().isPeer(address),
+        ...(protocol === 'smtp' && { isProxy: networkSet(config.proxies) }),
         clock,
         log: this.#log,
       });
@@ -206,6 +210,7 @@ class Daemon {
 
 /** What is opened once: the rest of a new configuration is in force all the same. */
 function needsRestart(before: Config, after: Config): string[] {
-  const fixed = ['spool', 'listen', 'resolver'] as const;
-  return fixed.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  const fixed = ['spool', 'listen', 'proxies', 'resolver'] as const;
+  const changed = fixed.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  return changed.map((key) => (key === 'proxies' ? 'listen.proxy' : key));
 }

@@ -25,6 +25,7 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { conduct } from '../policy/conduct/conduct.ts';
 import { Escapes } from '../policy/escape.ts';
 import { Gate } from '../policy/gate.ts';
 import { Milters } from '../policy/milter/milters.ts';
@@ -64,6 +65,8 @@ export interface Current {
   readonly ourselves: Ourselves;
   /** `peers:` */
   readonly isPeer: NetworkSet;
+  /** `limits.allow:` */
+  readonly allowed: NetworkSet;
   /** `auth.cleartext:` */
   readonly cleartext: NetworkSet;
   readonly sitesOf: (login: string) => readonly string[];
@@ -266,8 +269,25 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     clock,
     log,
   });
-  // The order of the gate.
-  const gate = new Gate([milters.check]);
+  const manners = conduct({
+    clock,
+    rules: () => held.current.config.conduct,
+    allowed: (address) => held.current.allowed(address),
+    settings,
+    primaries,
+    standings,
+    resolver,
+    kept: keyed.table('greylist'),
+  });
+  // The order of the gate (docs/gate.md).
+  const gate = new Gate([
+    manners.connectionLimits,
+    manners.greeting,
+    manners.helo,
+    manners.mailLimits,
+    manners.greylist,
+    milters.check,
+  ]);
   const openSession = createReceiver({
     spool,
     policy,
@@ -310,6 +330,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const smtp = createSmtpServer(() => ({
     ...engine(),
     etrn: held.current.config.sites.some((site) => site.etrn !== undefined),
+    isFront: held.current.isPeer,
     openSession,
   }));
   const maildrops = new Mailboxes({
@@ -389,6 +410,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       tls.close();
       escapes.flush();
       await spool.close();
+      manners.close();
       keyed.close();
     },
   };
@@ -409,6 +431,7 @@ function derive(config: Config, token: string): Current {
     },
     ourselves: new Ourselves({ hostname, names, addresses, token }),
     isPeer: networkSet(config.peers),
+    allowed: networkSet(config.conduct.allow),
     cleartext: networkSet(config.auth.cleartext),
     sitesOf: sitesByLogin(config.sites),
   };

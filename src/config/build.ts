@@ -9,6 +9,7 @@ import { DAY, HOUR } from '../base/clock.ts';
 import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
 import { buildWays, checkNeighbours } from './batch.ts';
 import type { Config, Outbound } from './config.ts';
+import { buildConduct, conductFindings } from './limits-schema.ts';
 import type { Finding } from './load.ts';
 import { buildMilters } from './milter-schema.ts';
 import type { Written, WrittenSite } from './schema.ts';
@@ -27,7 +28,7 @@ export function build(written: Written, file: string): Built {
   const absolute = (path: string) => resolve(dirname(file), path);
   checkSpool(absolute(written.spool), found);
   checkDomains(written, found);
-  const { rmail, ...listen } = written.listen;
+  const { rmail, proxy, ...listen } = written.listen;
   checkListeners(listen, found);
   const sites = Object.entries(written.sites).map(([name, site]) => {
     checkSite(name, site, written, found);
@@ -39,12 +40,14 @@ export function build(written: Written, file: string): Built {
     };
   });
   checkNeighbours(sites, found);
+  found.push(...conductFindings(written));
   const config: Config = {
     file,
     hostname: written.hostname,
     spool: absolute(written.spool),
     also: written.also,
     listen,
+    proxies: proxy,
     ...optional({ rmail: rmail === undefined ? undefined : absolute(rmail) }),
     tls: written.tls.map((pair, i) => ({
       cert: readable(absolute(pair.cert), ['tls', i, 'cert'], found),
@@ -64,10 +67,12 @@ export function build(written: Written, file: string): Built {
       size: written.limits.size,
       connections: written.limits.connections,
       connectionsPerClient: written.limits.connections_per_client,
+      connectionsPerNetwork: written.limits.connections_per_network,
       recipients: written.limits.recipients,
       reserve: written.limits.reserve,
       ...optional({ spool: written.limits.spool }),
     },
+    conduct: buildConduct(written),
     log: written.log,
     sites,
   };
@@ -96,6 +101,7 @@ function buildSite(name: string, site: WrittenSite, file: (path: string) => stri
       token: site.token,
       order: site.order,
       largest: site.largest,
+      greylist: site.greylist,
     }),
   };
 }

@@ -3,6 +3,7 @@
  * a new one; nobody changes a part of it. How it is written in YAML is `schema.ts`.
  */
 import type { HostPort, Site, TlsPolicy } from '../site/site.ts';
+import type { Conduct } from './conduct.ts';
 import type { MilterRule } from './milter-schema.ts';
 
 export type Outbound =
@@ -21,6 +22,7 @@ export interface Limits {
   /** SMTP connections at once, all peers together. */
   readonly connections: number;
   readonly connectionsPerClient: number;
+  readonly connectionsPerNetwork: number;
   /** Recipients in one transaction. */
   readonly recipients: number;
   /** Octets of the disk that mail may not use. */
@@ -46,6 +48,8 @@ export interface Config {
     readonly odmr: readonly HostPort[];
     readonly call: readonly HostPort[];
   };
+  /** Networks as `address/bits` whose SMTP connections begin with a PROXY header. */
+  readonly proxies: readonly string[];
   /** The socket of `restante rmail`, an absolute path; absent: it comes by the control socket. */
   readonly rmail?: string;
   /** Absolute paths of PEM files. Empty: a self-signed key is made and kept. */
@@ -70,6 +74,8 @@ export interface Config {
   /** In the order in which they are asked. */
   readonly milters: readonly MilterRule[];
   readonly limits: Limits;
+  /** How strangers have to behave. */
+  readonly conduct: Conduct;
   readonly log: { readonly level: LogLevel };
   readonly sites: readonly Site[];
 }

@@ -150,6 +150,7 @@ sites:
       size: 65536,
       connections: 5,
       connectionsPerClient: 2,
+      connectionsPerNetwork: 400,
       recipients: 100,
       reserve: 1.5e9,
       spool: 2e7,

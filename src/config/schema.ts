@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { HostPort } from '../site/site.ts';
 import { DEFAULT_SPOOL } from './config.ts';
+import { conductKeys, rateLimits } from './limits-schema.ts';
 import { milters } from './milter-schema.ts';
 import { choice, either, list, section, TLS_WORDS, tlsPolicy } from './shapes.ts';
 import { sites } from './site-schema.ts';
@@ -88,6 +89,13 @@ export const schema = section(
           .describe(
             'Where sites call over HTTPS: `POST /call/SITE` with their token. Without TLS on loopback addresses.',
           ),
+        proxy: list(v.network, 'a list of addresses and networks')
+          .prefault([])
+          .meta({ form: 'list of networks' })
+          .describe(
+            'From where a connection to listen.smtp begins with a header of the PROXY protocol, version 1 or 2, which tells ' +
+              'who the client is. Without a valid one it is closed.',
+          ),
         rmail: v.path
           .optional()
           .describe(
@@ -120,7 +128,11 @@ export const schema = section(
     peers: list(v.network, 'a list of addresses and networks')
       .prefault([])
       .meta({ form: 'list of networks' })
-      .describe('Fellow secondaries and front MTAs: not limited by client.'),
+      .describe(
+        'Fellow secondaries and front MTAs: not limited, not greylisted, and not made to wait; they may tell by XCLIENT and ' +
+          'XFORWARD who their clients are.',
+      ),
+    ...conductKeys,
     outbound: outbound
       .prefault('mx')
       .meta({ form: '`mx`, host[:port], or a map' })
@@ -170,6 +182,7 @@ export const schema = section(
         .describe(
           'Most SMTP connections at once of one client (one IPv6 /64 is one client); not for `peers`.',
         ),
+      ...rateLimits,
       // RFC 5321 §4.5.3.1.8: at least 100 recipients
       recipients: v.count(100, 50_000).prefault(1000).describe('Most recipients of one mail.'),
       reserve: v.size.prefault('256MiB').describe('Room on the disk that mail may not use.'),

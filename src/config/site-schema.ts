@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { RECIPIENT_FIELDS } from '../mail/envelope-fields.ts';
+import { siteGreylist } from './limits-schema.ts';
 import { choice, either, list, section, TLS_WORDS, tlsPolicy } from './shapes.ts';
 import * as v from './values.ts';
 
@@ -226,6 +227,7 @@ const site = section({
       'The ages of a mail, rising, at which its sender is told of the delay. `[]`: never. Without it: 4h and ' +
         '4d, as far as they are below `hold`.',
     ),
+  greylist: siteGreylist,
   connections: v.count(1, 100).prefault(10).describe("Most connections to the site's primary at once."),
   probe: v.duration
     .prefault('60s')

@@ -76,6 +76,8 @@ export type Origin =
       readonly authenticated?: string;
       /** The site by whose send rule it came in: the return path is its own. */
       readonly sends?: string;
+      /** What a front of ours said of where the mail came from (XFORWARD). */
+      readonly forwarded?: Readonly<Record<string, string>>;
       /** The client's verified name, if that was looked up. */
       readonly name?: string;
       readonly authentication?: MailAuthentication;

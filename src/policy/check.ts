@@ -57,6 +57,8 @@ export interface Complete extends Asking {
 /** What a check does at the steps of one connection; steps that it has nothing to say at are absent. */
 export interface Watch {
   connect?(): Soon<Verdict>;
+  /** The client sent something before it was greeted; may be told several times, while `connect` is being answered. */
+  early?(): void;
   /** EHLO or HELO; may come several times. */
   hello?(manner: Manner): Soon<Verdict>;
   mail?(asking: Asking): Soon<Verdict>;

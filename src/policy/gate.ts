@@ -32,6 +32,10 @@ export class GateVisit {
     return this.#ask((watch) => watch.connect?.());
   }
 
+  early(): void {
+    for (const watch of this.#watches) watch.early?.();
+  }
+
   hello(manner: Manner): Soon<Verdict> {
     return this.#ask((watch) => watch.hello?.(manner));
   }

@@ -10,6 +10,8 @@ export interface Peer {
   readonly port: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** Who told us so, if it is not the connection itself: a front of ours, by this protocol, from this address. */
+  readonly via?: { readonly by: 'PROXY' | 'XCLIENT'; readonly address: string };
 }
 
 /** One connection that is being served. */

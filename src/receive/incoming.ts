@@ -221,7 +221,7 @@ export class IncomingMail implements ContentSink {
 
   #origin(): Origin {
     const { manner, sending, findings } = this.#transaction;
-    const { authenticated } = manner;
+    const { authenticated, forwarded } = manner;
     const { clientName, authentication, marks } = findings;
     return {
       kind: 'received',
@@ -230,6 +230,7 @@ export class IncomingMail implements ContentSink {
       protocol: this.#protocol(),
       ...(authenticated && { authenticated: authenticated.login }),
       ...(sending && { sends: sending.name }),
+      ...(forwarded && { forwarded }),
       ...(clientName !== undefined && { name: clientName }),
       ...(authentication && { authentication }),
       ...(marks.length > 0 && { marks }),

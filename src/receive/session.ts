@@ -54,10 +54,14 @@ export class ReceiveSession implements Session {
 
   connect(): Soon<Reply | null> {
     const { log, primaries, events } = this.#receiving;
-    const { address, port } = this.#peer;
-    log.info('connection', { peer: address, port });
+    const { address, port, via } = this.#peer;
+    log.info('connection', { peer: address, port, ...(via && { via: `${via.by} ${via.address}` }) });
     for (const site of primaries.sitesAt(address)) events.signOfLife(site, address);
     return then(this.#gate.connect(), (verdict) => this.#welcome(verdict, ''));
+  }
+
+  early(): void {
+    this.#gate.early();
   }
 
   hello(manner: Manner): Soon<Reply | null> {

@@ -10,7 +10,8 @@ import type { Transaction } from './transaction.ts';
 /** Who gives which mail. */
 export function who(peer: Peer, { mail, manner }: Transaction): Fields {
   const login = manner.authenticated && { login: manner.authenticated.login };
-  return { peer: peer.address, helo: manner.helo, ...login, sender: mail.sender };
+  const forwarded = manner.forwarded && { forwarded: manner.forwarded };
+  return { peer: peer.address, helo: manner.helo, ...login, ...forwarded, sender: mail.sender };
 }
 
 /** Logs the refusal of a whole mail; returns what the peer is told. */

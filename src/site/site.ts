@@ -131,6 +131,8 @@ export interface Site extends Claim {
   readonly order?: Order;
   /** Octets; a larger mail is not handed over when the site calls. */
   readonly largest?: number;
+  /** Whether strangers' mail for it is greylisted; absent: as the server does. */
+  readonly greylist?: boolean;
 }
 
 /** The login names that may act for a site. */

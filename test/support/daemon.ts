@@ -54,10 +54,12 @@ export class Daemon {
     this.pop3s = pop3s;
   }
 
-  configure(sites: string): void {
+  /** `listen`: what stands beside the addresses. */
+  configure(sites: string, listen = ''): void {
     const pop3s = this.pop3s === null ? '' : `, pop3s: ["127.0.0.1:${this.pop3s}"]`;
-    const listen = `listen: { smtp: ["127.0.0.1:${this.port}"]${pop3s} }`;
-    writeFileSync(this.file, `hostname: mx2.example.net\nspool: ./spool\n${listen}\n${sites}\n`);
+    const more = listen === '' ? '' : `, ${listen}`;
+    const at = `listen: { smtp: ["127.0.0.1:${this.port}"]${pop3s}${more} }`;
+    writeFileSync(this.file, `hostname: mx2.example.net\nspool: ./spool\n${at}\n${sites}\n`);
   }
 
   async start(): Promise<void> {

@@ -25,6 +25,9 @@ export class TestSession implements Session {
   readonly calls: string[] = [];
   readonly kept: KeptMail[] = [];
   manner: Manner | null = null;
+  /** No greeting before the peer has sent something. */
+  waits = false;
+  #early: () => void = () => {};
   /** Said instead of a greeting. */
   refusal: Reply | null = null;
   /** What a sink does with each part besides keeping it. */
@@ -35,7 +38,15 @@ export class TestSession implements Session {
 
   async connect(): Promise<Reply | null> {
     this.calls.push('connect');
-    return this.refusal;
+    if (!this.waits) return this.refusal;
+    await new Promise<void>((resolve) => {
+      this.#early = resolve;
+    });
+    return reply(554, '5.5.1', 'Too early');
+  }
+
+  early(): void {
+    this.#early();
   }
 
   async hello(manner: Manner): Promise<Reply | null> {
@@ -46,7 +57,8 @@ export class TestSession implements Session {
 
   async mail(command: MailCommand, manner: Manner): Promise<Reply> {
     const by = manner.authenticated ? ` by ${manner.authenticated.login}` : '';
-    this.calls.push(`mail ${command.sender}${by}`);
+    const from = manner.forwarded && ` from ${JSON.stringify(manner.forwarded)}`;
+    this.calls.push(`mail ${command.sender}${by}${from ?? ''}`);
     // A turn of the loop, as a look-up takes: pipelined input must wait.
     await turn();
     const refused = judge(command.sender);

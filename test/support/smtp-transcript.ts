@@ -3,7 +3,7 @@
  *
  *   # …           a comment
  *   ! name value  an option: `maxRecipients 2`, `sizeLimit 1000`, `notls`, `refuse`, `logins` (AUTH
- *                 is offered), `etrn`, `odmr` (the other service), `whole` (the packets matter: never cut into octets)
+ *                 is offered), `etrn`, `front` (the peer is one of ours), `waits` (the greeting comes late), `odmr` (the other service), `whole` (the packets matter: never cut into octets)
  *   C: text       sent with CRLF; successive ones go in one packet (pipelining)
  *   C> text       sent as it is; \r \n \0 \\ and \xHH stand for octets in both
  *   S: text       the next line from the server; {} in it stands for anything

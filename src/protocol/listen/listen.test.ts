@@ -184,3 +184,61 @@ describe('addresses', () => {
     assert.notEqual(clientKey('192.0.2.1'), clientKey('192.0.2.2'));
   });
 });
+
+describe('a declared proxy', () => {
+  const isProxy = (address: string) => address === '127.0.0.1';
+
+  test('tells who its client is, and what follows its header is the dialog', async () => {
+    const { listeners, peers } = await open({ isProxy });
+    const client = dial(listeners);
+    await client.send('PROXY TCP4 198.51.100.7 192.0.2.25 4711 25\r\n');
+    assert.match(await client.reply(), /^220/);
+    await client.send('EHLO x.example\r\n');
+    assert.match(await client.reply(), /^250/);
+    const via = { by: 'PROXY', address: '127.0.0.1' };
+    const ends = { address: '198.51.100.7', port: 4711, localAddress: '192.0.2.25', localPort: 25 };
+    assert.deepEqual(peers, [{ ...ends, via }]);
+  });
+
+  test('speaks for itself with LOCAL', async () => {
+    const { listeners, peers } = await open({ isProxy });
+    const client = dial(listeners);
+    await client.send('\r\n\r\n\0\r\nQUIT\n\x20\0\0\0');
+    assert.match(await client.reply(), /^220/);
+    assert.equal(peers[0]?.address, '127.0.0.1');
+    assert.equal(peers[0]?.via, undefined);
+  });
+
+  test('without a header is closed unheard; it counts by its client', async () => {
+    const { listeners, peers } = await open({ isProxy, perClient: 1 });
+    const bad = dial(listeners);
+    await bad.send('EHLO x.example\r\n');
+    assert.equal(await bad.remains(), '');
+    assert.equal(peers.length, 0);
+    for (const [address, said] of [
+      ['198.51.100.7', /^220/],
+      ['198.51.100.8', /^220/],
+      ['198.51.100.7', /^421/],
+    ] as const) {
+      const client = dial(listeners);
+      await client.send(`PROXY TCP4 ${address} 192.0.2.25 4711 25\r\n`);
+      assert.match(await client.reply(), said);
+    }
+  });
+
+  test('that says nothing does not hold up a stop', async () => {
+    const { listeners } = await open({ isProxy });
+    const silent = dial(listeners);
+    await new Promise((wake) => setTimeout(wake, 20));
+    await listeners.stop(0);
+    assert.equal(await silent.remains(), '');
+  });
+
+  test('is nobody else', async () => {
+    const { listeners } = await open({ isProxy: () => false });
+    const client = dial(listeners);
+    assert.match(await client.reply(), /^220/);
+    await client.send('PROXY TCP4 198.51.100.7 192.0.2.25 4711 25\r\n');
+    assert.match(await client.reply(), /^500/);
+  });
+});

@@ -1,17 +1,20 @@
 /**
  * TCP listeners for a protocol engine.
  *
- * Promises: at most `connections` in all and `perClient` from one client address are served (one
- * IPv6 /64 is one client); further ones are told so and closed at once. Stopping closes the
- * listeners first, lets each conversation end in its order, and cuts what is left at the deadline.
- * IPv4-mapped addresses appear as IPv4. RFC 5321 §3.8.
+ * Promises: at most `connections` in all, `perClient` from one client address (one IPv6 /64 is one client) and
+ * `perNetwork` from one network are served; further ones are told so and closed at once. No network can keep
+ * the others out: `Crowd` (`crowd.ts`). Stopping closes the listeners first, lets each conversation end in its
+ * order, and cuts what is left at the deadline. IPv4-mapped addresses appear as IPv4. What comes from a declared
+ * proxy without a valid PROXY header is closed. RFC 5321 §3.8.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { NetworkSet } from '../../base/networks.ts';
-import type { Conversation, Engine, Peer } from '../engine.ts';
-import { clientKey, plainAddress } from './address.ts';
+import type { Engine, Peer } from '../engine.ts';
+import { plainAddress } from './address.ts';
+import { Crowd, type CrowdLimits } from './crowd.ts';
+import { readProxy } from './proxy.ts';
 
 export interface ListenAddress {
   /** An IP address without brackets. */
@@ -20,13 +23,11 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export interface ListenOptions {
+export interface ListenOptions extends CrowdLimits {
   readonly at: readonly ListenAddress[];
   readonly engine: Engine;
-  readonly connections: number;
-  readonly perClient: number;
-  /** Fellow secondaries and front MTAs: `perClient` is not for them. */
-  readonly isPeer: NetworkSet;
+  /** From here connections begin with a PROXY header. Absent: from nowhere. */
+  readonly isProxy?: NetworkSet;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -52,12 +53,14 @@ export class Listeners {
   readonly kind = 'listening';
   readonly #options: ListenOptions;
   readonly #servers: Server[] = [];
-  readonly #live = new Map<Socket, Conversation>();
-  readonly #perClient = new Map<string, number>();
+  readonly #crowd: Crowd;
+  /** Their PROXY header has not come yet. */
+  readonly #opening = new Set<Socket>();
   #whenEmpty: () => void = () => {};
 
   constructor(options: ListenOptions) {
     this.#options = options;
+    this.#crowd = new Crowd(options);
   }
 
   /** Where it listens, in the order of `at`. */
@@ -70,7 +73,7 @@ export class Listeners {
 
   /** Connections that are being served. */
   get connections(): number {
-    return this.#live.size;
+    return this.#crowd.size;
   }
 
   async open(): Promise<ListenFailed | null> {
@@ -84,16 +87,17 @@ export class Listeners {
   /** Resolves when all connections are over, at the latest soon after `grace` milliseconds. */
   async stop(grace: number): Promise<void> {
     for (const server of this.#servers) server.close();
-    for (const conversation of this.#live.values()) conversation.stop();
+    for (const socket of this.#opening) socket.destroy();
+    for (const conversation of this.#crowd.conversations()) conversation.stop();
     if (await this.#emptied(grace)) return;
-    this.#options.log.warn('connections cut at stop', { count: this.#live.size });
-    for (const conversation of this.#live.values()) conversation.destroy();
+    this.#options.log.warn('connections cut at stop', { count: this.#crowd.size });
+    for (const conversation of this.#crowd.conversations()) conversation.destroy();
     await this.#emptied(AFTER_CUT);
   }
 
   /** False: not within `ms`. */
   #emptied(ms: number): Promise<boolean> {
-    if (this.#live.size === 0) return Promise.resolve(true);
+    if (this.#crowd.size === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const late = this.#options.clock.after(ms, () => resolve(false));
       this.#whenEmpty = () => {
@@ -138,37 +142,52 @@ export class Listeners {
       localAddress: plainAddress(localAddress),
       localPort: localPort ?? 0,
     };
-    const client = clientKey(peer.address);
-    const ofClient = this.#perClient.get(client) ?? 0;
-    const { connections, perClient, isPeer, engine } = this.#options;
-    if (this.#live.size >= connections || (ofClient >= perClient && !isPeer(peer.address))) {
-      this.#options.log.info('connection refused', { peer: peer.address, why: 'too many connections' });
-      socket.write(engine.tooMany);
-      socket.destroySoon();
-      return;
-    }
-    this.#serve(socket, peer, client);
+    if (this.#options.isProxy?.(peer.address)) void this.#introduce(socket, peer);
+    else this.#admit(socket, peer);
   }
 
-  #serve(socket: Socket, peer: Peer, client: string): void {
+  /** A proxy's connection: whose it is stands in its header. */
+  async #introduce(socket: Socket, proxy: Peer): Promise<void> {
+    const { connections, clock, log } = this.#options;
+    if (this.#opening.size >= connections) return this.#refuse(socket, proxy, 'too many connections');
+    this.#opening.add(socket);
+    const read = await readProxy(socket, clock);
+    this.#opening.delete(socket);
+    if (read.kind === 'bad') {
+      log.info('connection refused', { peer: proxy.address, why: read.why });
+      socket.destroy();
+      return;
+    }
+    const via = { by: 'PROXY', address: proxy.address } as const;
+    this.#admit(socket, read.ends ? { ...read.ends, via } : proxy);
+    socket.resume();
+  }
+
+  #admit(socket: Socket, peer: Peer): void {
+    const why = this.#crowd.full(peer.address);
+    if (why === undefined) this.#serve(socket, peer);
+    else this.#refuse(socket, peer, why);
+  }
+
+  #refuse(socket: Socket, peer: Peer, why: string): void {
+    this.#options.log.info('connection refused', { peer: peer.address, why });
+    socket.write(this.#options.engine.tooMany);
+    socket.destroySoon();
+  }
+
+  #serve(socket: Socket, peer: Peer): void {
     try {
       const conversation = this.#options.engine.serve(socket, peer);
-      this.#live.set(socket, conversation);
-      this.#perClient.set(client, (this.#perClient.get(client) ?? 0) + 1);
+      const leave = this.#crowd.enter(peer.address, conversation);
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       // A peer that closes while its question is being answered still costs us that answer.
-      void Promise.all([closed, conversation.done]).then(() => this.#leave(socket, client));
+      void Promise.all([closed, conversation.done]).then(() => {
+        leave();
+        if (this.#crowd.size === 0) this.#whenEmpty();
+      });
     } catch (fault) {
       this.#options.log.error('connection not served', { peer: peer.address, why: String(fault) });
       socket.destroy();
     }
-  }
-
-  #leave(socket: Socket, client: string): void {
-    this.#live.delete(socket);
-    const left = (this.#perClient.get(client) ?? 1) - 1;
-    if (left > 0) this.#perClient.set(client, left);
-    else this.#perClient.delete(client);
-    if (this.#live.size === 0) this.#whenEmpty();
   }
 }

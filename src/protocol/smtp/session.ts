@@ -16,6 +16,11 @@ export interface Courier {
   readonly site: string;
 }
 
+/** Postfix's XFORWARD: where a mail came from before it came to a front of ours, as far as it is known there. */
+export type Forwarded = Readonly<
+  Partial<Record<'name' | 'addr' | 'port' | 'proto' | 'helo' | 'ident' | 'source', string>>
+>;
+
 /** How the peer talks at the moment: changes with EHLO, AUTH and STARTTLS. */
 export interface Manner {
   /** The argument of EHLO or HELO; '' before. */
@@ -25,6 +30,8 @@ export interface Manner {
   /** Who proved by AUTH to be who, and the names of the sites it may act for (RFC 4954). */
   readonly authenticated?: { readonly login: string; readonly sites: readonly string[] };
   readonly courier?: Courier;
+  /** What a front of ours said of the mail that comes next (XFORWARD): told, never proved. */
+  readonly forwarded?: Forwarded;
 }
 
 export interface MailCommand {
@@ -71,6 +78,8 @@ export interface Turn {
 export interface Session {
   /** Null: greet. A 4yz or 5yz reply is said instead and the connection closed. */
   connect(): Soon<Reply | null>;
+  /** The peer sent something before it was greeted. May be called while `connect` is being answered, several times. */
+  early?(): void;
   /** EHLO/HELO. Null: accept, with the engine's own text. */
   hello(manner: Manner): Soon<Reply | null>;
   mail(command: MailCommand, manner: Manner): Soon<Reply>;

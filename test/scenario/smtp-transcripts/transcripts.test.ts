@@ -27,10 +27,12 @@ after(() => engine.stop());
 function overrides({ options }: Transcript): Overrides {
   const session = new TestSession();
   if (options.has('refuse')) session.refusal = reply(554, '5.7.1', 'Go away');
+  if (options.has('waits')) session.waits = true;
   return {
     session,
     ...(options.has('notls') ? {} : { tls }),
     ...(options.has('etrn') ? { etrn: true } : {}),
+    ...(options.has('front') ? { isFront: () => true } : {}),
     ...(options.has('odmr') ? { service: ODMR } : {}),
     ...(options.has('logins') ? { authenticator: fakeAuthenticator } : {}),
     ...(options.has('maxRecipients') ? { maxRecipients: Number(options.get('maxRecipients')) } : {}),

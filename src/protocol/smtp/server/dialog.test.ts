@@ -303,3 +303,31 @@ test('the greeting comes only once the session allows it', async () => {
   await clock.settle();
   assert.match(said(), /^220 .*\r\n250 .*\r\n$/);
 });
+
+describe('before the greeting', () => {
+  const late = () => {
+    const session = new TestSession();
+    session.waits = true;
+    return start({ session });
+  };
+
+  test('what comes is told to the session, which refuses; none of it is looked at', async () => {
+    const { send, said, wire, done, session } = late();
+    await send('EHLO x\r\nQUIT\r\n');
+    assert.match(said(), /^554 5\.5\.1 [^\r]*\r\n$/);
+    assert.equal(wire.state, 'ended');
+    await done;
+    assert.deepEqual(session.calls, ['connect', 'closed']);
+  });
+
+  test('a stop is answered instead of it', async () => {
+    const session = new TestSession();
+    let greet: () => void = () => {};
+    session.connect = () => new Promise((resolve) => (greet = () => resolve(null)));
+    const { dialog, said, done } = start({ session });
+    dialog.stop();
+    greet();
+    await done;
+    assert.match(said(), /^421 4\.3\.2 [^\r]*\r\n$/);
+  });
+});

@@ -55,7 +55,7 @@ export interface Transaction {
 export class Dialog implements WireEvents {
   readonly options: ServerOptions;
   readonly service: Service;
-  readonly session: Session;
+  session: Session;
   readonly input = new Input();
   readonly clock: Clock;
   manner: Manner = { helo: '', esmtp: false };
@@ -67,7 +67,13 @@ export class Dialog implements WireEvents {
   /** ATRN was answered with 250: who gets the connection. */
   turned: Turn['take'] | null = null;
 
-  readonly #peer: Peer;
+  /** May tell us who its client is. What XCLIENT says does not change it. */
+  readonly front: boolean;
+  /** What XCLIENT said of the client's HELO. */
+  #toldHelo: string | undefined;
+
+  #peer: Peer;
+  #greeted = false;
   readonly #wire: Wire;
   readonly #deadline: Deadline;
   #out = '';
@@ -85,6 +91,7 @@ export class Dialog implements WireEvents {
     this.service = options.service ?? MAIL;
     this.clock = options.clock;
     this.#peer = peer;
+    this.front = options.isFront?.(peer.address) ?? false;
     this.session = options.openSession(peer);
     this.#deadline = new Deadline(options.clock, () => this.#timeout());
     this.#wire = wire(this);
@@ -131,6 +138,34 @@ export class Dialog implements WireEvents {
     return { address: this.#peer.address, tls: this.manner.tls !== undefined };
   }
 
+  get peer(): Peer {
+    return this.#peer;
+  }
+
+  /** The name that counts as the client's, where EHLO says `name`. */
+  helloOf(name: string): string {
+    return this.#toldHelo ?? name;
+  }
+
+  /** XCLIENT: the dialog begins again, with another peer in the same connection. Its greeting, or a refusal. */
+  async become(peer: Peer, helo?: string): Promise<Reply> {
+    const next = this.options.openSession(peer);
+    this.dropTransaction();
+    this.session.closed();
+    this.session = next;
+    this.#peer = peer;
+    this.#toldHelo = helo;
+    const { tls } = this.manner;
+    this.manner = { helo: '', esmtp: false, ...(tls && { tls }) };
+    const refusal = await next.connect();
+    this.closing = refusal !== null;
+    return refusal ?? this.#greeting();
+  }
+
+  #greeting(): Reply {
+    return reply(220, undefined, `${this.options.hostname} ${GREETINGS[this.service.name]}`);
+  }
+
   say(r: Reply): void {
     this.#out += render(r);
   }
@@ -161,11 +196,19 @@ export class Dialog implements WireEvents {
   /** A mail came to its end of data. */
   finishTransaction(): void {
     this.transaction = null;
+    if (this.manner.forwarded) this.forget();
     this.#idleCommands = 0;
+  }
+
+  /** XFORWARD speaks of one mail. */
+  forget(): void {
+    const { forwarded: _, ...manner } = this.manner;
+    this.manner = manner;
   }
 
   /** The transaction, if any, ends without a mail. */
   dropTransaction(): void {
+    if (this.manner.forwarded) this.forget();
     if (!this.transaction) return;
     this.transaction.bdat?.abort();
     this.transaction = null;
@@ -174,6 +217,8 @@ export class Dialog implements WireEvents {
 
   onInput(chunk: Buffer): void {
     this.input.push(chunk);
+    // RFC 5321 §4.3.1: the client waits for the greeting.
+    if (!this.#greeted) this.session.early?.();
     if (this.#waiting && this.#waiting.for !== 'drain') this.#wake(true);
     else if (!this.#paused && this.input.size > INPUT_LIMIT) {
       this.#paused = true;
@@ -191,9 +236,11 @@ export class Dialog implements WireEvents {
   }
 
   async #greet(): Promise<void> {
-    const refusal = await this.session.connect();
-    this.say(refusal ?? reply(220, undefined, `${this.options.hostname} ${GREETINGS[this.service.name]}`));
-    this.closing = refusal !== null;
+    const answer = this.session.connect();
+    const refusal = answer instanceof Promise ? await answer : answer;
+    this.#greeted = true;
+    this.say(refusal ?? (this.#stopping ? replies.stopping : this.#greeting()));
+    this.closing = refusal !== null || this.#stopping;
   }
 
   /** Each command from its line to its reply, until the dialog is over. Waits only where there is something to wait for. */

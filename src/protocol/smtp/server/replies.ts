@@ -32,6 +32,7 @@ export const replies = {
   mailFirst: reply(503, '5.5.1', 'MAIL first'),
   inTransaction: reply(503, '5.5.1', 'A mail is under way; RSET ends it'),
   inContent: reply(503, '5.5.1', 'Content is under way'),
+  notFront: reply(550, '5.7.0', 'Not allowed from here'),
   noRecipients: reply(554, '5.5.1', 'No valid recipients'),
   tlsActive: reply(503, '5.5.1', 'TLS is active'),
 

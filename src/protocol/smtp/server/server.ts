@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly etrn?: boolean;
   /** Absent: AUTH is not offered. */
   readonly authenticator?: Authenticator;
+  /** From these addresses XCLIENT and XFORWARD are taken. Absent: from nowhere. */
+  readonly isFront?: (address: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly openSession: (peer: Peer) => Session;

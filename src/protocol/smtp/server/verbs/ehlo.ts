@@ -1,6 +1,7 @@
 /** EHLO: RFC 5321 §4.1.1.1; what is offered is listed in `offers`. */
 import { type Reply, reply } from '../../../../mail/reply.ts';
 import type { Dialog } from '../dialog.ts';
+import { frontOffers } from './fronts.ts';
 import { greeted } from './hello.ts';
 
 export async function ehlo(talk: Dialog, args: string): Promise<Reply | null> {
@@ -22,6 +23,7 @@ export function mailOffers(talk: Dialog): string[] {
     'CHUNKING', // RFC 3030
     `LIMITS RCPTMAX=${maxRecipients}`, // RFC 9422
     ...(etrn ? ['ETRN'] : []), // RFC 1985
+    ...(talk.front ? frontOffers : []),
   ];
 }
 

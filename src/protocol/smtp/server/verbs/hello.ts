@@ -14,7 +14,8 @@ export async function greeted(talk: Dialog, name: string, esmtp: boolean): Promi
   if (name === '' || name.length > NAME_LIMIT) {
     return talk.error(reply(501, '5.5.4', `Syntax: ${esmtp ? 'EHLO' : 'HELO'} hostname`));
   }
-  const manner: Manner = { ...talk.manner, helo: name, esmtp };
+  const { forwarded: _, ...kept } = talk.manner;
+  const manner: Manner = { ...kept, helo: talk.helloOf(name), esmtp };
   const refusal = await talk.session.hello(manner);
   if (refusal) return refusal;
   // RFC 5321 §4.1.4: as if RSET.

@@ -18,6 +18,8 @@ import { rcpt } from './rcpt.ts';
 import { rset } from './rset.ts';
 import { starttls } from './starttls.ts';
 import { vrfy } from './vrfy.ts';
+import { xclient } from './xclient.ts';
+import { xforward } from './xforward.ts';
 
 /** Answers one command. Null: the dialog is over, or all is said. */
 export type Verb = (talk: Dialog, args: string) => Soon<Reply | null>;
@@ -41,6 +43,8 @@ const mailVerbs: readonly (readonly [string, Verb])[] = [
   ['AUTH', auth],
   ['EXPN', notOffered],
   ['ETRN', etrn],
+  ['XCLIENT', xclient],
+  ['XFORWARD', xforward],
   ['ATRN', notOffered],
   ['TURN', notOffered],
   ['SEND', notOffered],
@@ -86,6 +90,8 @@ export const IDLE: ReadonlySet<string> = new Set([
   'VRFY',
   'EXPN',
   'ETRN',
+  'XCLIENT',
+  'XFORWARD',
 ]);
 
 /** HTTP: a browser or a proxy was made to speak to us; what follows is not for us. */
