@@ -57,7 +57,7 @@ type Row = readonly [key: string, value: string, usual: string, meaning: string]
 function rows(map: Shape, above: string): Row[] {
   return Object.entries(map.properties ?? {}).flatMap(([key, shape]) => {
     const inner = innerMap(shape);
-    const name = `${above}${key}${shape.items?.properties ? '[]' : ''}`;
+    const name = `${above}${key}${shape.items && inner ? '[]' : ''}`;
     const needed = map.required?.includes(key) === true;
     const own: Row = [`\`${name}\``, form(shape), usual(shape, needed), shape.description ?? ''];
     return [own, ...(inner ? rows(inner, `${name}.`) : [])];
@@ -67,7 +67,7 @@ function rows(map: Shape, above: string): Row[] {
 /** The map that a value is, or may be, or is a list of; forms that are told in one line are not opened. */
 function innerMap(shape: Shape): Shape | undefined {
   if (shape.properties) return shape;
-  if (shape.items?.properties) return shape.items;
+  if (shape.items) return innerMap(shape.items);
   return shape.form?.endsWith('or a map') ? shape.anyOf?.find((option) => option.properties) : undefined;
 }
 

@@ -25,6 +25,7 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { Blocklists } from '../policy/blocklist/blocklists.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
@@ -67,6 +68,7 @@ export interface Current {
 export interface Server {
   readonly spool: Spool;
   readonly keepers: Keepers;
+  readonly blocklists: Blocklists;
   /** What serves each kind of listener. */
   readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
@@ -95,6 +97,9 @@ export interface CannotStart {
 
 /** In the spool folder: batches on their way to a command. */
 const BATCH_FOLDER = 'batch';
+
+/** Questions to one blocklist at once: those of a silent one are in nobody else's way. */
+const LIST_IN_FLIGHT = 100;
 
 /** For what nobody may guess: the boundaries of notices. For jitter and order Math.random will do. */
 const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
@@ -242,8 +247,17 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
+  const blocklists = new Blocklists({
+    resolverOf: () => createResolver({ servers, clock, inFlight: LIST_IN_FLIGHT }),
+    // What strangers let us look up is not in the way of what we need ourselves.
+    names: createResolver({ servers, clock }),
+    clock,
+    log,
+    random: Math.random,
+  });
+  blocklists.configure(config.blocklists);
   // The order of the gate.
-  const gate = new Gate([]);
+  const gate = new Gate([blocklists]);
   const openSession = createReceiver({
     spool,
     policy,
@@ -332,6 +346,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
+    blocklists,
     engines: {
       smtp,
       odmr,
@@ -346,6 +361,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     current: () => held.current,
     replace(next) {
       held.current = derive(next, token);
+      blocklists.configure(next.blocklists);
     },
     follow,
     keep() {
@@ -358,6 +374,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     },
     async close(grace) {
       batches.stop();
+      blocklists.stop();
       await keepers.stop(grace);
       tls.close();
       await spool.close();

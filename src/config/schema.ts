@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { HostPort } from '../site/site.ts';
+import { blocklists } from './blocklist-schema.ts';
 import { DEFAULT_SPOOL } from './config.ts';
 import { choice, either, list, section, TLS_WORDS, tlsPolicy } from './shapes.ts';
 import { sites } from './site-schema.ts';
@@ -120,6 +121,7 @@ export const schema = section(
       .prefault([])
       .meta({ form: 'list of networks' })
       .describe('Fellow secondaries and front MTAs: not limited by client.'),
+    blocklists,
     outbound: outbound
       .prefault('mx')
       .meta({ form: '`mx`, host[:port], or a map' })
