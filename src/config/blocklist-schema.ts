@@ -156,7 +156,11 @@ const whole = section({
 });
 
 export const blocklists = either(
-  [blocks.transform((lists) => ({ ...whole.parse({}), lists })), whole],
+  [
+    // `at`: where the lists stand, for findings.
+    blocks.transform((lists) => ({ ...whole.parse({}), lists, at: [] as string[] })),
+    whole.transform((map) => ({ ...map, at: ['lists'] })),
+  ],
   'a list such as [zen.example.org], or a map with lists, allow, threshold, action and deadline,',
 )
   .prefault([])

@@ -55,7 +55,7 @@ export function buildBlocklists(written: Wanted, found: Finding[]): BlocklistSet
   const { threshold, action, deadline } = written;
   const lists = [
     ...written.lists.map((list, i) =>
-      buildList('block', list, list.weight, (text, ...at) => say(text, 'lists', i, ...at)),
+      buildList('block', list, list.weight, (text, ...at) => say(text, ...written.at, i, ...at)),
     ),
     ...written.allow.map((list, i) =>
       buildList('allow', list, 0, (text, ...at) => say(text, 'allow', i, ...at)),

@@ -46,6 +46,23 @@ export function fakeView(queue: string, more: Partial<KeeperView>): KeeperView {
   };
 }
 
+export function fakeList(more: Partial<ListView>): ListView {
+  return {
+    zone: 'zen.example.org',
+    use: 'block',
+    kinds: ['address'],
+    state: 'good',
+    reason: null,
+    since: 0,
+    tested: null,
+    asked: 12,
+    hits: 3,
+    timeouts: 0,
+    refused: 0,
+    ...more,
+  };
+}
+
 export function fakeEntry(id: EntryId, queue: string, arrived: number, more: Partial<Entry> = {}): Entry {
   const envelope = {
     sender: 'ann@example.org',
