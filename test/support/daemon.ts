@@ -129,8 +129,10 @@ export class Peer {
   #text = '';
   #closed = false;
 
-  static async to(port: number): Promise<Peer> {
-    const peer = new Peer(connect(port, '127.0.0.1'));
+  /** `from`: a loopback address. */
+  static async to(port: number, from = '127.0.0.1'): Promise<Peer> {
+    const host = from.includes(':') ? '::1' : '127.0.0.1';
+    const peer = new Peer(connect({ port, host, localAddress: from }));
     await peer.reply();
     return peer;
   }

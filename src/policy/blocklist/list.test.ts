@@ -168,6 +168,7 @@ describe('a blocklist', () => {
     assert.equal(world.state, 'aside');
     assert.deepEqual(new Set(kinds), new Set(['unasked']));
     assert.equal(kinds.length, 40);
+    assert.equal(world.list.view().timeouts, 39);
   });
 
   test('that answers others is waited for, however many wait', async () => {

@@ -204,6 +204,7 @@ export class List {
   #lose(trouble: Trouble): void {
     this.#misses = 0;
     if (this.#stopped || !this.#health.believed) return;
+    if (trouble.kind === 'silent') this.#counts.timeouts += this.#waiting.size;
     this.#happened({ kind: 'lost', trouble });
   }
 
