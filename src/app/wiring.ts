@@ -25,7 +25,7 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
-import { Blocklists } from '../policy/blocklist/blocklists.ts';
+import type { Blocklists } from '../policy/blocklist/blocklists.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
@@ -50,6 +50,7 @@ import type { CallAnswer } from '../site/call.ts';
 import { type Claim, type Site, SiteDirectory } from '../site/site.ts';
 import { openLogSpool } from '../spool/log/index.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
+import { openBlocklists } from './blocklists.ts';
 
 /** The configuration in force, and what is derived from it. Replaced as a whole. */
 export interface Current {
@@ -97,9 +98,6 @@ export interface CannotStart {
 
 /** In the spool folder: batches on their way to a command. */
 const BATCH_FOLDER = 'batch';
-
-/** Questions to one blocklist at once: those of a silent one are in nobody else's way. */
-const LIST_IN_FLIGHT = 100;
 
 /** For what nobody may guess: the boundaries of notices. For jitter and order Math.random will do. */
 const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
@@ -247,15 +245,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
-  const blocklists = new Blocklists({
-    resolverOf: () => createResolver({ servers, clock, inFlight: LIST_IN_FLIGHT }),
-    // What strangers let us look up is not in the way of what we need ourselves.
-    names: createResolver({ servers, clock }),
-    clock,
-    log,
-    random: Math.random,
-  });
-  blocklists.configure(config.blocklists);
+  const blocklists = openBlocklists(config.blocklists, { servers, clock, log });
   // The order of the gate.
   const gate = new Gate([blocklists]);
   const openSession = createReceiver({

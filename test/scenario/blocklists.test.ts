@@ -216,18 +216,30 @@ describe('blocklists', () => {
   });
 
   test('a name that is looked up slowly costs no second deadline', async () => {
-    const { house, dns, clock } = await houseWith(
+    const { house, dns, clock, lists } = await houseWith(
       '{ lists: [{ zone: zen.test, kind: client-name }], deadline: 3s }',
     );
     dns.set('ptr', FINE, 'dial.bad.example').setAddresses('dial.bad.example', FINE).silent.add('zen.test');
     const ptr = dns.ptr.bind(dns);
-    dns.ptr = (address) => new Promise((resolve) => clock.after(2000, () => resolve(ptr(address))));
+    let slow = 1000;
+    dns.ptr = (address) => new Promise((resolve) => clock.after(slow, () => resolve(ptr(address))));
     const visit = house.visit(FINE);
     await visit.mail('FROM:<a@sender.example>');
     let reply = '';
     void visit.rcpt('TO:<u@one.example>').then((said) => (reply = said));
-    await clock.advance(3000);
+    await clock.advance(2999);
+    assert.equal(reply, '');
+    await clock.advance(1);
     assert.equal(reply, '250 2.1.5');
+
+    slow = 2000;
+    for (let i = 0; i < 9; i++) void house.visit(FINE);
+    await clock.advance(2000);
+    assert.deepEqual(
+      lists.views().map(({ asked, timeouts }) => [asked, timeouts]),
+      [[1, 1]],
+      'who is slow makes no list look silent',
+    );
   });
 
   test('a reload keeps what is known of a list, tests new ones, and forgets the others', async () => {
