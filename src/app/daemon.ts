@@ -193,6 +193,7 @@ class Daemon {
       log: this.#log,
       spool: server.spool,
       keepers: server.keepers,
+      blocklists: () => server.blocklists.views(),
       config: () => server.current().config,
       listeners: () => this.#bound(),
       reload: () => this.reload(),

@@ -25,6 +25,7 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import type { Blocklists } from '../policy/blocklist/blocklists.ts';
 import { conduct } from '../policy/conduct/conduct.ts';
 import { Escapes } from '../policy/escape.ts';
 import { Gate } from '../policy/gate.ts';
@@ -56,6 +57,7 @@ import type { CallAnswer } from '../site/call.ts';
 import { type Claim, type Site, SiteDirectory } from '../site/site.ts';
 import { openLogSpool } from '../spool/log/index.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
+import { openBlocklists } from './blocklists.ts';
 
 /** The configuration in force, and what is derived from it. Replaced as a whole. */
 export interface Current {
@@ -76,6 +78,7 @@ export interface Current {
 export interface Server {
   readonly spool: Spool;
   readonly keepers: Keepers;
+  readonly blocklists: Blocklists;
   /** What serves each kind of listener. */
   readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
@@ -279,11 +282,13 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     resolver,
     kept: keyed.table('greylist'),
   });
+  const blocklists = openBlocklists(config.blocklists, { servers, clock, log });
   // The order of the gate (docs/gate.md).
   const gate = new Gate([
     manners.connectionLimits,
     manners.greeting,
     manners.helo,
+    blocklists,
     manners.mailLimits,
     manners.greylist,
     milters.check,
@@ -379,6 +384,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
+    blocklists,
     engines: {
       smtp,
       odmr,
@@ -393,6 +399,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     current: () => held.current,
     replace(next) {
       held.current = derive(next, token);
+      blocklists.configure(next.blocklists);
     },
     follow,
     keep() {
@@ -406,6 +413,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     async close(grace) {
       batches.stop();
       milters.stop();
+      blocklists.stop();
       await keepers.stop(grace);
       tls.close();
       escapes.flush();

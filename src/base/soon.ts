@@ -8,3 +8,8 @@ export type Soon<T> = T | Promise<T>;
 export function then<T, U>(value: Soon<T>, next: (value: T) => Soon<U>): Soon<U> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
+
+/** All of them: in the same turn if all are there. */
+export function all<T>(values: readonly Soon<T>[]): Soon<T[]> {
+  return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as T[]);
+}

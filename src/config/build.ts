@@ -8,6 +8,7 @@ import { parse } from 'tldts';
 import { DAY, HOUR } from '../base/clock.ts';
 import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
 import { buildWays, checkNeighbours } from './batch.ts';
+import { buildBlocklists } from './blocklists.ts';
 import type { Config, Outbound } from './config.ts';
 import { buildConduct, conductFindings } from './limits-schema.ts';
 import type { Finding } from './load.ts';
@@ -55,6 +56,7 @@ export function build(written: Written, file: string): Built {
     })),
     resolver: written.resolver,
     peers: written.peers,
+    blocklists: buildBlocklists(written.blocklists, found),
     outbound: buildOutbound(written.outbound, absolute, found),
     secrets: absolute(written.secrets ?? `${written.spool}/secrets`),
     auth: written.auth,

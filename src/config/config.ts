@@ -3,6 +3,7 @@
  * a new one; nobody changes a part of it. How it is written in YAML is `schema.ts`.
  */
 import type { HostPort, Site, TlsPolicy } from '../site/site.ts';
+import type { BlocklistSettings } from './blocklists.ts';
 import type { Conduct } from './conduct.ts';
 import type { MilterRule } from './milter-schema.ts';
 
@@ -58,6 +59,7 @@ export interface Config {
   readonly resolver: readonly HostPort[];
   /** Networks as `address/bits`, canonical. */
   readonly peers: readonly string[];
+  readonly blocklists: BlocklistSettings;
   readonly outbound: Outbound;
   /** The file of login secrets, absolute. */
   readonly secrets: string;

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { HostPort } from '../site/site.ts';
+import { blocklists } from './blocklist-schema.ts';
 import { DEFAULT_SPOOL } from './config.ts';
 import { conductKeys, rateLimits } from './limits-schema.ts';
 import { milters } from './milter-schema.ts';
@@ -129,10 +130,11 @@ export const schema = section(
       .prefault([])
       .meta({ form: 'list of networks' })
       .describe(
-        'Fellow secondaries and front MTAs: not limited, not greylisted, and not made to wait; they may tell by XCLIENT and ' +
+        'Fellow secondaries and front MTAs: not blocklisted, not limited, not greylisted, and not made to wait; they may tell by XCLIENT and ' +
           'XFORWARD who their clients are.',
       ),
     ...conductKeys,
+    blocklists,
     outbound: outbound
       .prefault('mx')
       .meta({ form: '`mx`, host[:port], or a map' })

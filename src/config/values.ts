@@ -25,10 +25,10 @@ export const expected =
   };
 
 /** The result of reading a scalar: a value, or the sentence that says why not. */
-type Read<T> = { readonly ok: T } | { readonly why: string };
+export type Read<T> = { readonly ok: T } | { readonly why: string };
 
 /** A text that `read` understands. `form` names the kind of value, `wanted` shows an example. */
-function text<T>(form: string, wanted: string, read: (text: string) => Read<T>) {
+export function text<T>(form: string, wanted: string, read: (text: string) => Read<T>) {
   return z
     .string({ error: expected(wanted) })
     .transform((value, context): T => {

@@ -21,7 +21,7 @@ const LONGEST_POSITIVE = HOUR;
 const LONGEST_NEGATIVE = 5 * MINUTE;
 const FAILURE_KEPT = 3 * SECOND;
 const CACHE_SIZE = 20_000;
-/** Questions that wait for an answer at once; the others wait for their turn. */
+/** Questions that wait for an answer at once, if nothing else is said; the others wait for their turn. */
 const IN_FLIGHT = 200;
 const WAITING = 20_000;
 
@@ -42,6 +42,8 @@ export interface ResolverOptions {
   readonly clock: Clock;
   /** Milliseconds for one question to one server. */
   readonly timeout?: number;
+  /** Questions that wait for an answer at once. */
+  readonly inFlight?: number;
   /** 0–65535, not to be guessed. */
   readonly randomId?: () => number;
 }
@@ -63,6 +65,7 @@ class CachingResolver implements Resolver {
   readonly #clock: Clock;
   readonly #timeout: number;
   readonly #randomId: () => number;
+  readonly #mostInFlight: number;
   readonly #cache = new Map<string, Slot>();
   readonly #asking = new Map<string, Promise<Slot>>();
   readonly #turns: (() => void)[] = [];
@@ -72,6 +75,7 @@ class CachingResolver implements Resolver {
     this.#servers = options.servers;
     this.#clock = options.clock;
     this.#timeout = options.timeout ?? 2 * SECOND;
+    this.#mostInFlight = options.inFlight ?? IN_FLIGHT;
     this.#randomId = options.randomId ?? (() => randomInt(0x10000));
   }
 
@@ -147,7 +151,7 @@ class CachingResolver implements Resolver {
 
   async #ask(question: Question): Promise<Slot> {
     if (!isAskable(question.name)) return this.#slot({ kind: 'nxdomain' }, 0);
-    if (this.#inFlight >= IN_FLIGHT) {
+    if (this.#inFlight >= this.#mostInFlight) {
       if (this.#turns.length >= WAITING) return this.#slot({ kind: 'failed', why: 'too many questions' }, 0);
       await new Promise<void>((turn) => this.#turns.push(turn));
     } else {

@@ -9,12 +9,18 @@ export function reversed(address: string): string {
   const parsed = ipaddr.process(address);
   const octets = parsed.toByteArray();
   if (parsed.kind() === 'ipv4') return octets.reverse().join('.');
-  const nibbles = octets.flatMap((octet) => [octet >> 4, octet & 15]);
-  return nibbles
+  return nibbles(octets);
+}
+
+/** An IPv6 address by its 32 nibbles, also an IPv4-mapped one: the test points of IPv6 lists are such (RFC 5782 §5). */
+export const reversedSix = (address: string): string => nibbles(ipaddr.IPv6.parse(address).toByteArray());
+
+const nibbles = (octets: readonly number[]): string =>
+  octets
+    .flatMap((octet) => [octet >> 4, octet & 15])
     .reverse()
     .map((nibble) => nibble.toString(16))
     .join('.');
-}
 
 /** The name whose PTR record has the names of the address. */
 export const reverseName = (address: string): string =>

@@ -14,6 +14,8 @@ export class Findings {
   readonly fields: string[] = [];
   /** The client's name, if its address and its name point to each other (RFC 8601 §3, iprev). */
   clientName?: string;
+  /** The allow list that the client stands on. */
+  allowedBy?: string;
   /** SPF, DKIM, DMARC, ARC as far as they were looked at. */
   authentication?: MailAuthentication;
   /** Set: the mail is taken and held, with this reason, until an operator decides. */

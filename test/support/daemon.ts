@@ -131,9 +131,10 @@ export class Peer {
   #text = '';
   #closed = false;
 
-  /** `from`: its own address, of loopback too. */
+  /** `from`: a loopback address. */
   static async to(port: number, from = '127.0.0.1'): Promise<Peer> {
-    const peer = new Peer(connect({ port, host: '127.0.0.1', localAddress: from }));
+    const host = from.includes(':') ? '::1' : '127.0.0.1';
+    const peer = new Peer(connect({ port, host, localAddress: from }));
     await peer.reply();
     return peer;
   }

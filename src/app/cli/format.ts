@@ -51,6 +51,8 @@ export const plain = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f
 const COLOURS: Record<string, 'green' | 'red' | 'yellow' | 'magenta'> = {
   up: 'green',
   ok: 'green',
+  good: 'green',
+  aside: 'red',
   down: 'red',
   full: 'red',
   readonly: 'red',

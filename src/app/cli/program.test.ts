@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { SimClock } from '../../../test/support/sim-clock.ts';
 import { DAY, HOUR } from '../../base/clock.ts';
-import { type Fake, fakeConfig, fakeEntry, fakeRunning, fakeView } from '../../operate/api/fake.ts';
+import { type Fake, fakeConfig, fakeEntry, fakeList, fakeRunning, fakeView } from '../../operate/api/fake.ts';
 import { type Control, startControl } from '../../operate/api/server.ts';
 import { Journal } from '../../operate/journal.ts';
 import { run } from './program.ts';
@@ -96,6 +96,27 @@ describe('command line', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  test('status shows blocklists, if there are any', async () => {
+    fake.lists.push(
+      fakeList({}),
+      fakeList({
+        zone: 'dead.example',
+        use: 'allow',
+        state: 'aside',
+        reason: 'does not answer: timeout',
+        timeouts: 5,
+        refused: 2,
+      }),
+    );
+    const { out } = await restante('status');
+    fake.lists.length = 0;
+    assert.deepEqual(out.split('\n').slice(-4, -1), [
+      'LIST             KIND            STATE  ASKED  HITS  TIMEOUTS  NOTE',
+      'zen.example.org  address         good      12     3         0',
+      'dead.example     allow: address  aside     12     3         5  2 refused; does not answer: timeout',
+    ]);
   });
 
   test('on a terminal a line is never wider than that, and states have colour', async () => {

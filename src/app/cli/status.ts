@@ -1,5 +1,5 @@
 /** `restante status` and `restante top`: the server at a glance; `top` again and again. */
-import type { QueueRow, SiteRow, Status } from '../../operate/api/contract.ts';
+import type { ListRow, QueueRow, SiteRow, Status } from '../../operate/api/contract.ts';
 import { type Common, type Context, clientOf } from './context.ts';
 import { age, Columns, count, octets, pairs, perSecond, plain, printJson, span, state } from './format.ts';
 import { type Exit, Stop, type Terminal } from './terminal.ts';
@@ -61,9 +61,39 @@ function show(terminal: Terminal, status: Status): void {
     now,
   );
   const others = status.others.filter((row) => row.queued > 0);
-  if (others.length === 0) return;
-  terminal.out('\n');
-  showQueues(terminal, 'OTHER QUEUE', others, now);
+  if (others.length > 0) {
+    terminal.out('\n');
+    showQueues(terminal, 'OTHER QUEUE', others, now);
+  }
+  if (status.blocklists.length > 0) {
+    terminal.out('\n');
+    showLists(terminal, status.blocklists);
+  }
+}
+
+function showLists(terminal: Terminal, lists: readonly ListRow[]): void {
+  const columns = new Columns(terminal, [
+    { title: 'LIST' },
+    { title: 'KIND' },
+    { title: 'STATE' },
+    { title: 'ASKED', right: true },
+    { title: 'HITS', right: true },
+    { title: 'TIMEOUTS', right: true },
+    { title: 'NOTE', gives: true },
+  ]);
+  columns.print(
+    lists.map((list) => [
+      list.zone,
+      `${list.use === 'allow' ? 'allow: ' : ''}${list.kinds.join(', ')}`,
+      state(terminal, list.state),
+      String(list.asked),
+      String(list.hits),
+      String(list.timeouts),
+      [list.refused > 0 ? `${list.refused} refused` : '', list.reason ? plain(list.reason) : '']
+        .filter(Boolean)
+        .join('; '),
+    ]),
+  );
 }
 
 /** The table of `status`, `top` and `site list`. */

@@ -90,6 +90,23 @@ export const SiteView = z.object({
   maxConnections: z.number().optional(),
 });
 
+/** A blocklist or allow list, and whether it is believed: `new` and `aside` ones are not. */
+export const ListRow = z.object({
+  zone: z.string(),
+  use: z.enum(['block', 'allow']),
+  kinds: z.array(z.string()),
+  state: z.enum(['new', 'good', 'doubtful', 'aside']),
+  /** What is wrong with it, or peculiar. */
+  reason: z.string().nullable(),
+  since: time,
+  /** Its last test. */
+  tested: time.nullable(),
+  asked: z.number(),
+  hits: z.number(),
+  timeouts: z.number(),
+  refused: z.number(),
+});
+
 export const Status = z.object({
   version: z.string(),
   hostname: z.string(),
@@ -110,6 +127,7 @@ export const Status = z.object({
   sites: z.array(SiteRow),
   /** Queues of foreign domains, the operator's, and those of sites that are no more. */
   others: z.array(QueueRow),
+  blocklists: z.array(ListRow),
 });
 
 export const EntryState = z.enum(['queued', 'deferred', 'held', 'undeliverable']);
@@ -233,6 +251,7 @@ export type Status = z.infer<typeof Status>;
 export type SiteRow = z.infer<typeof SiteRow>;
 export type SiteView = z.infer<typeof SiteView>;
 export type CallRow = z.infer<typeof CallRow>;
+export type ListRow = z.infer<typeof ListRow>;
 export type QueueRow = z.infer<typeof QueueRow>;
 export type EntryRow = z.infer<typeof EntryRow>;
 export type EntryView = z.infer<typeof EntryView>;

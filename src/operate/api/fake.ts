@@ -5,6 +5,7 @@ import { openKeyed } from '../../base/keyed.ts';
 import { type Fields, type Log, silent } from '../../base/log.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/load.ts';
+import type { ListView } from '../../policy/blocklist/list.ts';
 import type { KeeperView } from '../../schedule/view.ts';
 import type { Content, Entry, EntryId, EntryQuery, OperatorAct, Spool } from '../../spool/port.ts';
 import type { Reloaded, Running } from '../port.ts';
@@ -15,6 +16,7 @@ export interface Fake extends Running {
   readonly logged: [string, Fields | undefined][];
   readonly entries: Map<EntryId, { entry: Entry; content: string }>;
   readonly views: Map<string, KeeperView>;
+  readonly lists: ListView[];
   reloaded: Reloaded;
 }
 
@@ -40,6 +42,23 @@ export function fakeView(queue: string, more: Partial<KeeperView>): KeeperView {
     connections: 0,
     host: null,
     wary: false,
+    ...more,
+  };
+}
+
+export function fakeList(more: Partial<ListView>): ListView {
+  return {
+    zone: 'zen.example.org',
+    use: 'block',
+    kinds: ['address'],
+    state: 'good',
+    reason: null,
+    since: 0,
+    tested: null,
+    asked: 12,
+    hits: 3,
+    timeouts: 0,
+    refused: 0,
     ...more,
   };
 }
@@ -73,6 +92,7 @@ export function fakeRunning(config: Config, clock: Clock): Fake {
   const logged: Fake['logged'] = [];
   const entries: Fake['entries'] = new Map();
   const views: Fake['views'] = new Map();
+  const lists: Fake['lists'] = [];
   const log: Log = { ...silent, info: (event, fields) => void logged.push([event, fields]) };
   const fake: Fake = {
     version: '1.2.3',
@@ -83,6 +103,7 @@ export function fakeRunning(config: Config, clock: Clock): Fake {
     logged,
     entries,
     views,
+    lists,
     reloaded: { kind: 'ok', moved: 0, held: 0 },
     spool: fakeSpool(entries, asked),
     keepers: {
@@ -95,6 +116,7 @@ export function fakeRunning(config: Config, clock: Clock): Fake {
       hold: async (queue, reason, until) => void asked.push(`keeper hold ${queue} ${reason} ${until}`),
       release: async (queue) => void asked.push(`keeper release ${queue}`),
     },
+    blocklists: () => lists,
     config: () => config,
     listeners: () => [{ protocol: 'smtp', address: '127.0.0.1', port: 2525 }],
     courier: () => {

@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { SimClock } from '../../../test/support/sim-clock.ts';
 import { HOUR } from '../../base/clock.ts';
 import * as contract from './contract.ts';
-import { type Fake, fakeConfig, fakeEntry, fakeRunning, fakeView } from './fake.ts';
+import { type Fake, fakeConfig, fakeEntry, fakeList, fakeRunning, fakeView } from './fake.ts';
 import { type Control, startControl } from './server.ts';
 
 const spool = mkdtempSync(join(tmpdir(), 'control-'));
@@ -47,6 +47,7 @@ describe('control API', () => {
     fake.asked.length = fake.logged.length = 0;
     fake.entries.clear();
     fake.views.clear();
+    fake.lists.length = 0;
     fake.views.set(
       'acme',
       fakeView('acme', { state: 'down', reason: 'connect: refused', nextProbe: NOW + 5000 }),
@@ -101,6 +102,17 @@ describe('control API', () => {
     );
     assert.equal(status.uptime, 3_720_000);
     assert.equal(status.sites[0]?.oldest, new Date(NOW - 3 * HOUR).toISOString());
+  });
+
+  test('status has blocklists, with what is wrong with them', async () => {
+    fake.lists.push(
+      fakeList({ state: 'aside', reason: 'lists everything: 127.0.0.1 is there', tested: NOW }),
+    );
+    const [list] = contract.Status.parse((await ask('GET', '/status')).json()).blocklists;
+    assert.deepEqual(
+      [list?.zone, list?.state, list?.reason, list?.tested],
+      ['zen.example.org', 'aside', 'lists everything: 127.0.0.1 is there', new Date(NOW).toISOString()],
+    );
   });
 
   test('sites are listed and shown; a queue that is no site can be shown, an unknown one cannot', async () => {

@@ -3,7 +3,7 @@ import { OPERATOR_QUEUE } from '../../spool/port.ts';
 import type { Running } from '../port.ts';
 import type { Status } from './contract.ts';
 import { type Endpoint, json } from './endpoint.ts';
-import { iso, queueRow, siteRow } from './views.ts';
+import { iso, listRow, queueRow, siteRow } from './views.ts';
 
 export const status: Endpoint = {
   method: 'GET',
@@ -29,5 +29,6 @@ function statusOf(running: Running): Status {
     spool: { path: config.spool, ...running.spool.health() },
     sites: [...names].map((name) => siteRow(running, name)),
     others: [...others].sort().map((queue) => queueRow(running, queue)),
+    blocklists: running.blocklists().map(listRow),
   };
 }

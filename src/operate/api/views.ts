@@ -1,11 +1,12 @@
 /** From the server's own values to those of the contract. */
 import type { Instant } from '../../base/clock.ts';
 import { describe } from '../../mail/reply.ts';
+import type { ListView } from '../../policy/blocklist/list.ts';
 import type { KeeperView } from '../../schedule/view.ts';
 import type { HostPort, PrimarySource, Site } from '../../site/site.ts';
 import type { Entry, Hold, QueueName } from '../../spool/port.ts';
 import type { Running } from '../port.ts';
-import type { EntryRow, EntryState, QueueRow, SiteRow, SiteView } from './contract.ts';
+import type { EntryRow, EntryState, ListRow, QueueRow, SiteRow, SiteView } from './contract.ts';
 
 export const iso = (at: Instant): string => new Date(at).toISOString();
 const isoOrNull = (at: Instant | null | undefined): string | null => (at == null ? null : iso(at));
@@ -72,6 +73,13 @@ function callsOf(view: KeeperView | null): Pick<SiteView, 'calls' | 'keptUntil'>
   const calls = view.calls.last.map((call) => ({ ...call, begun: iso(call.begun), ended: iso(call.ended) }));
   return { calls, keptUntil: isoOrNull(view.calls.keptUntil) };
 }
+
+export const listRow = (list: ListView): ListRow => ({
+  ...list,
+  kinds: [...list.kinds],
+  since: iso(list.since),
+  tested: isoOrNull(list.tested),
+});
 
 /** Is there such a queue: of a site, of a keeper, or with entries in it? */
 export function queueExists(running: Running, queue: QueueName): boolean {
