@@ -25,6 +25,8 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { Spf } from '../policy/authentication/spf.ts';
+import { SpfCheck } from '../policy/authentication/spf-check.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
@@ -242,8 +244,9 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     if (from !== undefined) primaries.called(site, from);
     return keepers.call(site, by);
   };
+  const spf = new Spf({ resolver, clock, hostname: () => held.current.config.hostname });
   // The order of the gate.
-  const gate = new Gate([]);
+  const gate = new Gate([new SpfCheck(spf, () => held.current.config.authentication.spf)]);
   const openSession = createReceiver({
     spool,
     policy,
