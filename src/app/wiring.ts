@@ -25,8 +25,10 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { AuthenticationInspector } from '../policy/authentication/content.ts';
 import { Spf } from '../policy/authentication/spf.ts';
 import { SpfCheck } from '../policy/authentication/spf-check.ts';
+import { Workers } from '../policy/authentication/workers.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
@@ -245,13 +247,21 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     return keepers.call(site, by);
   };
   const spf = new Spf({ resolver, clock, hostname: () => held.current.config.hostname });
+  const authentication = () => held.current.config.authentication;
+  const workers = new Workers({
+    looking: authentication,
+    threads: () => authentication().workers,
+    resolver,
+    clock,
+    log,
+  });
   // The order of the gate.
-  const gate = new Gate([new SpfCheck(spf, () => held.current.config.authentication.spf)]);
+  const gate = new Gate([new SpfCheck(spf, () => authentication().spf)]);
   const openSession = createReceiver({
     spool,
     policy,
     gate,
-    inspectors: [],
+    inspectors: [new AuthenticationInspector({ settings: authentication, workers, now: () => clock.now() })],
     isPeer: (address) => held.current.isPeer(address),
     settings,
     directory,
@@ -361,6 +371,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     },
     async close(grace) {
       batches.stop();
+      workers.close();
       await keepers.stop(grace);
       tls.close();
       await spool.close();
