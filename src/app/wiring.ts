@@ -25,6 +25,10 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
+import { AuthenticationInspector } from '../policy/authentication/content.ts';
+import { Spf } from '../policy/authentication/spf.ts';
+import { SpfCheck } from '../policy/authentication/spf-check.ts';
+import { Workers } from '../policy/authentication/workers.ts';
 import type { Blocklists } from '../policy/blocklist/blocklists.ts';
 import { conduct } from '../policy/conduct/conduct.ts';
 import { Escapes } from '../policy/escape.ts';
@@ -283,12 +287,22 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     kept: keyed.table('greylist'),
   });
   const blocklists = openBlocklists(config.blocklists, { servers, clock, log });
+  const spf = new Spf({ resolver, clock, hostname: () => held.current.config.hostname });
+  const authentication = () => held.current.config.authentication;
+  const workers = new Workers({
+    looking: authentication,
+    threads: () => authentication().workers,
+    resolver,
+    clock,
+    log,
+  });
   // The order of the gate (docs/gate.md).
   const gate = new Gate([
     manners.connectionLimits,
     manners.greeting,
     manners.helo,
     blocklists,
+    new SpfCheck(spf, () => authentication().spf),
     manners.mailLimits,
     manners.greylist,
     milters.check,
@@ -299,7 +313,10 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     gate,
     whileUp,
     throughs,
-    inspectors: [milters.inspector],
+    inspectors: [
+      new AuthenticationInspector({ settings: authentication, workers, now: () => clock.now() }),
+      milters.inspector,
+    ],
     isPeer: (address) => held.current.isPeer(address),
     settings,
     directory,
@@ -414,6 +431,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       batches.stop();
       milters.stop();
       blocklists.stop();
+      workers.close();
       await keepers.stop(grace);
       tls.close();
       escapes.flush();

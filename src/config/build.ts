@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path';
 import { parse } from 'tldts';
 import { DAY, HOUR } from '../base/clock.ts';
 import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
+import { buildAuthentication } from './authentication.ts';
 import { buildWays, checkNeighbours } from './batch.ts';
 import { buildBlocklists } from './blocklists.ts';
 import type { Config, Outbound } from './config.ts';
@@ -60,6 +61,7 @@ export function build(written: Written, file: string): Built {
     outbound: buildOutbound(written.outbound, absolute, found),
     secrets: absolute(written.secrets ?? `${written.spool}/secrets`),
     auth: written.auth,
+    authentication: buildAuthentication(written, absolute, found),
     notices: { allow: written.notices.allow, ...optional({ undeliverable: written.notices.undeliverable }) },
     ...optional({ postmaster: written.postmaster }),
     milters: buildMilters(written.milters, Object.keys(written.sites), (text, ...at) =>

@@ -32,6 +32,21 @@ export interface Limits {
   readonly spool?: number;
 }
 
+/** What is found out about the origin of mail. */
+export interface Authentication {
+  readonly spf: boolean;
+  readonly dkim: boolean;
+  readonly dmarc: 'off' | 'report' | 'obey';
+  readonly arc: boolean;
+  /** Its key is the PEM itself. */
+  readonly seal?: { readonly domain: string; readonly selector: string; readonly key: string };
+  /** Write Authentication-Results. */
+  readonly results: boolean;
+  readonly authservId: string;
+  /** Threads. */
+  readonly workers: number;
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface Config {
@@ -65,6 +80,7 @@ export interface Config {
   readonly secrets: string;
   /** `cleartext`: networks (`address/bits`) from which passwords are taken without TLS. */
   readonly auth: { readonly cleartext: readonly string[] };
+  readonly authentication: Authentication;
   readonly notices: {
     /** `local@domain`, `domain`, or `.domain` for all below it; domains canonical. */
     readonly allow: readonly string[];

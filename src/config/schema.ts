@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { HostPort } from '../site/site.ts';
+import { authentication } from './authentication-schema.ts';
 import { blocklists } from './blocklist-schema.ts';
 import { DEFAULT_SPOOL } from './config.ts';
 import { conductKeys, rateLimits } from './limits-schema.ts';
@@ -155,13 +156,15 @@ export const schema = section(
     })
       .prefault({})
       .describe('How logins are proved.'),
+    authentication,
     notices: section({
       allow: list(v.party, 'a list of addresses and domains')
         .prefault([])
         .meta({ form: 'list of addresses and domains' })
         .describe(
-          'Who may be told of a delay or a failure: addresses, domains, or all domains below one (a leading dot). ' +
-            'For everybody else, mail that failed is kept as undeliverable, since a return path may be forged.',
+          'Who may be told of a delay or a failure, beside those whose return path was proved (SPF, DMARC, or a ' +
+            'site that sends): addresses, domains, or all domains below one (a leading dot). For everybody else, ' +
+            'mail that failed is kept as undeliverable, since a return path may be forged.',
         ),
       undeliverable: v.duration
         .optional()

@@ -52,10 +52,11 @@ export interface MailAuthentication {
   readonly spf?: { readonly result: AuthenticationResult; readonly domain: string };
   /** RFC 6376: the domains (d=) of good signatures. */
   readonly dkim?: { readonly result: AuthenticationResult; readonly domains: readonly string[] };
-  /** RFC 7489. `domain`: of the From field. */
+  /** RFC 9989. `domain`: of the From field. `author`: its address, if there is only one. */
   readonly dmarc?: {
     readonly result: AuthenticationResult;
     readonly domain: string;
+    readonly author?: string;
     readonly policy?: string;
   };
   /** RFC 8617. */

@@ -113,8 +113,8 @@ export class Notices {
     const { sender } = entry.envelope;
     if (sender === '') return { kind: 'untold', why: 'the sender is null' };
     const settings = this.#settings();
-    if (!isProved(entry.origin) && !noticeRight(sender, settings.allow)) {
-      return { kind: 'untold', why: 'the sender is not in notices.allow' };
+    if (!isProved(entry.origin, sender) && !noticeRight(sender, settings.allow)) {
+      return { kind: 'untold', why: 'the sender is not proved, and not in notices.allow' };
     }
     const { hostname } = settings;
     const notice = buildNotice({

@@ -3,13 +3,13 @@ import { describe, test } from 'node:test';
 import { MemorySpool } from '../../test/support/memory-spool.ts';
 import { SimClock } from '../../test/support/sim-clock.ts';
 import { DAY, HOUR } from '../base/clock.ts';
-import type { Envelope, Recipient } from '../mail/envelope.ts';
+import type { Envelope, MailAuthentication, Recipient } from '../mail/envelope.ts';
 import type { Outcome } from '../mail/outcome.ts';
 import { reply } from '../mail/reply.ts';
 import type { Entry } from '../spool/port.ts';
 import { decodeXtext, field, mailDate, printable, statusOf } from './fields.ts';
 import { type Decision, type NoticeSettings, Notices } from './notices.ts';
-import { noticeRight, wants } from './right.ts';
+import { isProved, noticeRight, wants } from './right.ts';
 
 const NO: Outcome = {
   kind: 'failed',
@@ -110,14 +110,38 @@ describe('the decision', () => {
     assert.equal((await decide('failure', { allow: [] })).kind, 'untold');
   });
 
+  const received = { kind: 'received', peer: 'leaf', helo: 'leaf', protocol: 'UUCP' } as const;
+  const told = async (origin: Entry['origin'], envelope: Partial<Envelope> = {}) =>
+    (await decide('failure', { entry: { origin }, envelope, allow: [] })).kind;
+
   test('from a sender whose site may send, and proved to be it: told, whoever is allowed', async () => {
-    const received = { kind: 'received', peer: 'leaf', helo: 'leaf', protocol: 'UUCP' } as const;
-    const told = async (origin: Entry['origin'], envelope: Partial<Envelope> = {}) =>
-      (await decide('failure', { entry: { origin }, envelope, allow: [] })).kind;
     assert.equal(await told({ ...received, sends: 'acme' }), 'notice');
     assert.equal(await told(received), 'untold');
     assert.equal(await told({ ...received, authenticated: 'joe' }), 'untold');
     assert.equal(await told({ ...received, sends: 'acme' }, { sender: '' }), 'untold');
+  });
+
+  test('a return path that was proved when the mail came in is told, and no other', async () => {
+    const proof = (authentication: MailAuthentication, sender = 'a@pass.example') =>
+      isProved({ ...received, authentication }, sender);
+    const spf = (result: string, domain = 'pass.example') => ({ spf: { result, domain } });
+    assert.ok(proof(spf('pass')));
+    assert.ok(proof(spf('pass'), 'other@PASS.example'));
+    for (const result of ['fail', 'softfail', 'neutral', 'none', 'temperror', 'permerror', 'skipped']) {
+      assert.ok(!proof(spf(result)), result);
+    }
+    assert.ok(!proof(spf('pass', 'sub.pass.example')));
+    assert.ok(!proof(spf('pass'), ''));
+    const dmarc = (result: string, author?: string) => ({
+      dmarc: { result, domain: 'pass.example', ...(author !== undefined && { author }) },
+    });
+    assert.ok(proof(dmarc('pass', 'A@pass.example')));
+    // A signed mail of another author at the same domain, given again with a forged return path.
+    assert.ok(!proof(dmarc('pass', 'b@pass.example')));
+    assert.ok(!proof(dmarc('pass')));
+    assert.ok(!proof(dmarc('fail', 'a@pass.example')));
+    assert.equal(await told({ ...received, authentication: spf('pass', 'sender.example') }), 'notice');
+    assert.equal(await told({ ...received, authentication: spf('fail', 'sender.example') }), 'untold');
   });
 
   test('from the null sender: untold, even if everybody is allowed', async () => {

@@ -1,9 +1,9 @@
 /**
  * Who may be told, and who wants to be. A notice to a forged return path hits an innocent, so it goes
- * only to senders that the operator named, and to those whose mail came in by the send rule of their site: it
- * was proved then that the mail is the site's, and the sender is of its domains (DESIGN.md §4, promise 5).
+ * only to senders that the operator named, and to return paths that were proved when the mail came in: by the send
+ * rule of their site, by SPF, or by DMARC (DESIGN.md §4, promise 5).
  */
-import { canonicalDomain, domainPart, localPart } from '../mail/address.ts';
+import { canonicalDomain, domainOf, domainPart, localPart } from '../mail/address.ts';
 import type { NotifyKeyword, Origin, Recipient } from '../mail/envelope.ts';
 
 /**
@@ -22,8 +22,22 @@ export function noticeRight(sender: string, allow: readonly string[]): boolean {
   });
 }
 
-/** Was the return path the giver's own? */
-export const isProved = (origin: Origin): boolean => origin.kind === 'received' && origin.sends !== undefined;
+/**
+ * Was the return path the giver's own? By the send rule of its site; by SPF, asked for the return path's domain;
+ * by DMARC only if the author that it proved is the return path itself: a signed mail may be given again by
+ * anybody, with anybody's return path at the same domain.
+ */
+export function isProved(origin: Origin, sender: string): boolean {
+  if (origin.kind !== 'received' || sender === '') return false;
+  if (origin.sends !== undefined) return true;
+  const { spf, dmarc } = origin.authentication ?? {};
+  // RFC 7208 §2.4: for the null sender it was asked for another name; that one is told nothing anyhow.
+  if (spf?.result === 'pass' && spf.domain === domainOf(sender)) return true;
+  return dmarc?.result === 'pass' && dmarc.author !== undefined && sameAddress(dmarc.author, sender);
+}
+
+const sameAddress = (a: string, b: string): boolean =>
+  domainOf(a) === domainOf(b) && localPart(a).toLowerCase() === localPart(b).toLowerCase();
 
 /** RFC 3461 §4.1: without NOTIFY a failure is told, and a delay may be. */
 export function wants(recipient: Recipient, what: Extract<NotifyKeyword, 'FAILURE' | 'DELAY'>): boolean {

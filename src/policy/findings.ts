@@ -18,6 +18,8 @@ export class Findings {
   allowedBy?: string;
   /** SPF, DKIM, DMARC, ARC as far as they were looked at. */
   authentication?: MailAuthentication;
+  /** There while SPF is being asked: resolves, within its deadline, when `authentication.spf` is known. */
+  spf?: Promise<void>;
   /** Set: the mail is taken and held, with this reason, until an operator decides. */
   quarantine?: string;
 
