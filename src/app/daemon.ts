@@ -189,6 +189,7 @@ class Daemon {
       log: this.#log,
       spool: server.spool,
       keepers: server.keepers,
+      rosters: server.rosters,
       config: () => server.current().config,
       listeners: () => this.#bound(),
       reload: () => this.reload(),

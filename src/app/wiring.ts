@@ -19,6 +19,7 @@ import { Mailboxes } from '../handover/mailbox/mailboxes.ts';
 import { nowhere } from '../handover/nowhere.ts';
 import { turnedLine } from '../handover/odmr/odmr.ts';
 import type { Handover } from '../handover/port.ts';
+import { judgeRcpt } from '../handover/push/classify.ts';
 import { outboundHandover } from '../handover/push/outbound.ts';
 import { pushHandover } from '../handover/push/push.ts';
 import { canonicalDomain } from '../mail/address.ts';
@@ -28,7 +29,8 @@ import { createCallServer } from '../operate/call/engine.ts';
 import { Gate } from '../policy/gate.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
-import { RecipientLists } from '../policy/recipients.ts';
+import { httpsGet } from '../policy/roster/get.ts';
+import { Rosters } from '../policy/roster/rosters.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import type { Engine } from '../protocol/engine.ts';
@@ -67,6 +69,7 @@ export interface Current {
 export interface Server {
   readonly spool: Spool;
   readonly keepers: Keepers;
+  readonly rosters: Rosters;
   /** What serves each kind of listener. */
   readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
@@ -218,6 +221,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     handoverFor,
     policyFor,
     undeliverable: () => held.current.config.notices.undeliverable,
+    heard: (queue, said) => recipients.learn(queue, said),
   });
   const batches = new BatchWatch({
     clock,
@@ -230,13 +234,26 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   });
   const settings = () => held.current.settings;
   const directory = () => held.current.directory;
-  const recipients = new RecipientLists({ clock, log });
   const standings: Standings = {
     standing(site) {
       const view = keepers.view(site);
       return view ? { up: view.state === 'up' || view.state === 'draining', wary: view.wary } : undefined;
     },
   };
+  const recipients: Rosters = new Rosters({
+    folder: config.spool,
+    clock,
+    log,
+    random: Math.random,
+    get: httpsGet(),
+    directory,
+    standings,
+    primaries,
+    isTrouble: (reply, address) => {
+      const recipients = [{ address }];
+      return judgeRcpt(reply, { sender: '', recipients, body: '7bit', smtputf8: false }) === 'trouble';
+    },
+  });
   const policy = new Policy({ settings, directory, primaries, standings, recipients, spool });
   const call = (site: string, by: string, from?: string): CallAnswer => {
     if (from !== undefined) primaries.called(site, from);
@@ -332,6 +349,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
+    rosters: recipients,
     engines: {
       smtp,
       odmr,
@@ -349,16 +367,19 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     },
     follow,
     keep() {
+      recipients.start();
       keepers.start();
       for (const { name } of held.current.config.sites) batches.look(name);
     },
     rekeep() {
+      recipients.start();
       keepers.reload();
       for (const { name } of held.current.config.sites) batches.look(name);
     },
     async close(grace) {
       batches.stop();
       await keepers.stop(grace);
+      recipients.close();
       tls.close();
       await spool.close();
       keyed.close();

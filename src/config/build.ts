@@ -10,6 +10,7 @@ import type { HostPort, PrimarySource, Site, TlsPolicy } from '../site/site.ts';
 import { buildWays, checkNeighbours } from './batch.ts';
 import type { Config, Outbound } from './config.ts';
 import type { Finding } from './load.ts';
+import { buildRecipients } from './recipients.ts';
 import type { Written, WrittenSite } from './schema.ts';
 
 type Built =
@@ -31,9 +32,7 @@ export function build(written: Written, file: string): Built {
   const sites = Object.entries(written.sites).map(([name, site]) => {
     checkSite(name, site, written, found);
     return {
-      ...buildSite(name, site, (path) =>
-        readable(absolute(path), ['sites', name, 'recipients', 'file'], found),
-      ),
+      ...buildSite(name, site, buildRecipients(name, site, { absolute, readable }, found)),
       ...buildWays(name, site, absolute, found),
     };
   });
@@ -70,15 +69,14 @@ export function build(written: Written, file: string): Built {
   return found.length > 0 ? { kind: 'bad', findings: found } : { kind: 'ok', config: freeze(config) };
 }
 
-function buildSite(name: string, site: WrittenSite, file: (path: string) => string): Omit<Site, 'collect'> {
+function buildSite(name: string, site: WrittenSite, recipients: Site['recipients']): Omit<Site, 'collect'> {
   return {
     name,
     domains: site.domains,
     primary: primaryOf(site.primary),
     tls: tlsOf(site.tls),
     ...optional({ expect: expectationOf(site.expect) }),
-    recipients:
-      site.recipients === 'any' ? { kind: 'any' } : { kind: 'file', path: file(site.recipients.file) },
+    recipients,
     ...optional({ logins: site.logins }),
     whileUp: site.while_up,
     hold: site.hold,

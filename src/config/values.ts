@@ -28,7 +28,7 @@ export const expected =
 type Read<T> = { readonly ok: T } | { readonly why: string };
 
 /** A text that `read` understands. `form` names the kind of value, `wanted` shows an example. */
-function text<T>(form: string, wanted: string, read: (text: string) => Read<T>) {
+export function text<T>(form: string, wanted: string, read: (text: string) => Read<T>) {
   return z
     .string({ error: expected(wanted) })
     .transform((value, context): T => {

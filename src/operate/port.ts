@@ -5,6 +5,7 @@ import type { Clock, Instant } from '../base/clock.ts';
 import type { KeyedTable } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import type { Config, Problem } from '../config/config.ts';
+import type { Rosters } from '../policy/roster/rosters.ts';
 import type { Session } from '../protocol/smtp/session.ts';
 import type { KeepersView } from '../schedule/view.ts';
 import type { Spool } from '../spool/port.ts';
@@ -34,6 +35,7 @@ export interface Running {
   readonly log: Log;
   readonly spool: Spool;
   readonly keepers: KeepersView;
+  readonly rosters: Pick<Rosters, 'view' | 'alarm' | 'import' | 'forget'>;
   /** The one in force. */
   config(): Config;
   listeners(): readonly ListenerView[];

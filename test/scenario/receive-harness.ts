@@ -17,12 +17,13 @@ import {
   type Settings,
   type Standing,
 } from '../../src/policy/ports.ts';
-import { RecipientLists } from '../../src/policy/recipients.ts';
+import { Rosters } from '../../src/policy/roster/rosters.ts';
+import type { Primaries } from '../../src/primary/primaries.ts';
 import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
 import type { Manner, Session } from '../../src/protocol/smtp/session.ts';
 import { createReceiver } from '../../src/receive/receiver.ts';
-import { type Site, SiteDirectory } from '../../src/site/site.ts';
+import { type Roster, type Site, SiteDirectory } from '../../src/site/site.ts';
 import type {
   Committed,
   Draft,
@@ -155,6 +156,14 @@ export function makeSite(name: string, domains: readonly string[], more: Partial
   };
 }
 
+/** A complete list in a file. */
+export const listed = (path: string, more: Partial<Roster> = {}): Roster => ({
+  kind: 'roster',
+  lists: [{ kind: 'file', path }],
+  delimiter: '+',
+  ...more,
+});
+
 export const HOSTNAME = 'mx2.restante.example';
 export const STRANGER = '198.51.100.10';
 
@@ -177,6 +186,13 @@ export class House {
   settings: Settings;
   directory: SiteDirectory;
   readonly receiver: (peer: Peer) => Session;
+  readonly rosters: Rosters;
+  /** How a primary is reached that recipients are asked of. */
+  connect: Primaries['connect'] = async () => ({
+    kind: 'trouble',
+    cause: 'connect',
+    text: 'nobody is there',
+  });
 
   /** `spool`: a real one instead of the double. */
   constructor(
@@ -199,12 +215,22 @@ export class House {
       },
     };
     const standings = { standing: (site: string) => this.standings.get(site) };
+    this.rosters = new Rosters({
+      clock: this.clock,
+      log,
+      random: Math.random,
+      get: () => Promise.reject(new Error('there is no server')),
+      directory: () => this.directory,
+      standings,
+      primaries: { connect: (site, signal) => this.connect(site, signal) },
+      isTrouble: () => false,
+    });
     this.receiver = createReceiver({
       ...shared,
       policy: new Policy({
         ...shared,
         standings,
-        recipients: new RecipientLists({ clock: this.clock, log }),
+        recipients: this.rosters,
       }),
       gate: new Gate(checks),
       inspectors,

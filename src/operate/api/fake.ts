@@ -95,6 +95,18 @@ export function fakeRunning(config: Config, clock: Clock): Fake {
       hold: async (queue, reason, until) => void asked.push(`keeper hold ${queue} ${reason} ${until}`),
       release: async (queue) => void asked.push(`keeper release ${queue}`),
     },
+    rosters: {
+      view: () => ({ kind: 'any', lists: [], counts: { known: 0, refused: 0, unknown: 0, cameBack: 0 } }),
+      alarm: () => null,
+      import: (site, lines) => {
+        asked.push(`roster import ${site.name} ${lines.join(' ')}`);
+        return { taken: lines.length, bad: [] };
+      },
+      forget: (site, addresses) => {
+        asked.push(`roster forget ${site.name} ${addresses?.join(' ') ?? 'all'}`);
+        return 1;
+      },
+    },
     config: () => config,
     listeners: () => [{ protocol: 'smtp', address: '127.0.0.1', port: 2525 }],
     courier: () => {
