@@ -27,6 +27,7 @@ import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
 import { Gate } from '../policy/gate.ts';
+import { Harvest } from '../policy/harvest.ts';
 import { Policy } from '../policy/pipeline.ts';
 import type { Settings, Standings } from '../policy/ports.ts';
 import { httpsGet } from '../policy/roster/get.ts';
@@ -260,7 +261,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     return keepers.call(site, by);
   };
   // The order of the gate.
-  const gate = new Gate([]);
+  const gate = new Gate([new Harvest(clock)]);
   const openSession = createReceiver({
     spool,
     policy,

@@ -235,6 +235,7 @@ export class Verifier {
     this.#lastAt = clock.monotonic();
     const reached = this.#reached ?? (await this.#connect());
     if (!reached) return null;
+    this.#lastAt = clock.monotonic();
     this.#asked++;
     this.#last = clock.now();
     const asked = await askRecipient(reached.opened, address, DEADLINE);
