@@ -82,7 +82,7 @@ describe('a list from an HTTPS server', () => {
   /** Until the next look begins, and is done. */
   const later = async () => {
     const { alarm, looked: before } = endpoint.view();
-    await clock.advance((alarm === null ? HOUR : 5 * MINUTE) * 0.95);
+    await clock.advance((alarm === null ? HOUR : 5 * MINUTE) * 0.95 + 1);
     await looked(before);
   };
   const look = (who: string) => endpoint.current()?.lookup(nameOf(who, '+'));
