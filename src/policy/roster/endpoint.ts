@@ -7,7 +7,7 @@
  */
 
 import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, type Instant, MINUTE, type Timer } from '../../base/clock.ts';
@@ -15,6 +15,7 @@ import type { Log } from '../../base/log.ts';
 import type { ListSource } from '../../site/site.ts';
 import type { Get } from './get.ts';
 import { type ParsedList, type RecipientList, readList } from './list.ts';
+import { octetsOf } from './octets.ts';
 import { LARGEST_LIST, type Source, type SourceView } from './source.ts';
 
 /** For one answer, from the first word to its end. */
@@ -175,7 +176,7 @@ export class RecipientEndpoint implements Source {
 
   #parse(path: string, octets: number): Promise<ParsedList> {
     const seed = this.#means.random() * 2 ** 32;
-    return readList(createReadStream(path), { octets, seed });
+    return readList(octetsOf(path), { octets, seed });
   }
 
   #sound(why: string): void {

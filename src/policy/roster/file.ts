@@ -5,12 +5,12 @@
  * says so once in the log; no lookup waits longer than READ_DEADLINE for a file system, or longer than
  * REREAD_DEADLINE while there is a copy that answers.
  */
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type Clock, type Instant, SECOND, sleep } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Soon } from '../../base/soon.ts';
 import { type RecipientList, readList } from './list.ts';
+import { octetsOf } from './octets.ts';
 import { LARGEST_LIST, type Source, type SourceView } from './source.ts';
 
 const CHECK_INTERVAL = SECOND;
@@ -88,7 +88,7 @@ export class RecipientFile implements Source {
         return;
       }
       const seed = this.#random() * 2 ** 32;
-      const { list, bad, firstBad } = await readList(createReadStream(this.#path), { ...version, seed });
+      const { list, bad, firstBad } = await readList(octetsOf(this.#path), { ...version, seed });
       // Written to while we read: half a list would refuse wanted mail for good. The next check reads it again.
       if ((await this.#versionNow()).text !== version.text) return;
       if (list.size === 0) throw new Error('there is no address in it');

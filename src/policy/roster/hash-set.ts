@@ -10,16 +10,16 @@ const LEAST = 64;
 
 export class HashSet {
   readonly #seed: number;
-  /** Two words a place: both zero is an empty one. */
-  #words: Uint32Array;
+  /** Two words a place; the second is zero in an empty one. Signed, as the engine boxes what is larger. */
+  #words: Int32Array;
   #mask: number;
   #size = 0;
 
   /** `seed`: any 32 bits. `expected`: how many there will be; more are no trouble. */
   constructor(seed: number, expected = 0) {
-    this.#seed = seed >>> 0;
+    this.#seed = seed | 0;
     const places = placesFor(expected);
-    this.#words = new Uint32Array(places * 2);
+    this.#words = new Int32Array(places * 2);
     this.#mask = places - 1;
   }
 
@@ -33,8 +33,15 @@ export class HashSet {
   }
 
   add(text: string): void {
-    const high = hash(text, this.#seed);
-    const low = hash(text, ~this.#seed) || 1;
+    this.#add(hash(text, this.#seed), hash(text, ~this.#seed) || 1);
+  }
+
+  /** The same for a text of ASCII letters, without making a string of it. */
+  addAscii(octets: Uint8Array, from: number, to: number): void {
+    this.#add(hashAscii(octets, from, to, this.#seed), hashAscii(octets, from, to, ~this.#seed) || 1);
+  }
+
+  #add(high: number, low: number): void {
     const at = this.#find(high, low);
     if (this.#words[at + 1] !== 0) return;
     this.#words[at] = high;
@@ -61,7 +68,7 @@ export class HashSet {
 
   #grow(): void {
     const old = this.#words;
-    this.#words = new Uint32Array(old.length * 2);
+    this.#words = new Int32Array(old.length * 2);
     this.#mask = this.#words.length / 2 - 1;
     for (let i = 0; i < old.length; i += 2) {
       const [high = 0, low = 0] = [old[i], old[i + 1]];
@@ -82,12 +89,24 @@ function placesFor(expected: number): number {
 /** As murmur3 mixes, by UTF-16 units. */
 function hash(text: string, seed: number): number {
   let h = seed | 0;
-  for (let i = 0; i < text.length; i++) {
-    h ^= Math.imul(text.charCodeAt(i) | (i << 16), 0xcc9e2d51);
-    h = Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64;
-  }
-  h ^= text.length;
+  for (let i = 0; i < text.length; i++) h = mix(h, text.charCodeAt(i));
+  return finish(h, text.length);
+}
+
+function hashAscii(octets: Uint8Array, from: number, to: number, seed: number): number {
+  let h = seed | 0;
+  for (let i = from; i < to; i++) h = mix(h, octets[i] ?? 0);
+  return finish(h, to - from);
+}
+
+function mix(h: number, unit: number): number {
+  h ^= Math.imul(unit, 0xcc9e2d51);
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function finish(h: number, length: number): number {
+  h ^= length;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }
