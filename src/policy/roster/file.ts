@@ -15,7 +15,7 @@ import { LARGEST_LIST, type Source, type SourceView } from './source.ts';
 
 const CHECK_INTERVAL = SECOND;
 const READ_DEADLINE = 5 * SECOND;
-const REREAD_DEADLINE = SECOND / 4;
+const REREAD_DEADLINE = 40;
 
 export interface FileMeans {
   readonly clock: Clock;
