@@ -194,6 +194,7 @@ class Daemon {
       spool: server.spool,
       keepers: server.keepers,
       blocklists: () => server.blocklists.views(),
+      rosters: server.rosters,
       config: () => server.current().config,
       listeners: () => this.#bound(),
       reload: () => this.reload(),

@@ -25,25 +25,19 @@ import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
-import { AuthenticationInspector } from '../policy/authentication/content.ts';
-import { Spf } from '../policy/authentication/spf.ts';
-import { SpfCheck } from '../policy/authentication/spf-check.ts';
-import { Workers } from '../policy/authentication/workers.ts';
 import type { Blocklists } from '../policy/blocklist/blocklists.ts';
-import { conduct } from '../policy/conduct/conduct.ts';
 import { Escapes } from '../policy/escape.ts';
-import { Gate } from '../policy/gate.ts';
-import { Milters } from '../policy/milter/milters.ts';
 import { Policy } from '../policy/pipeline.ts';
-import type { KnownGood, Settings, Standings } from '../policy/ports.ts';
-import { RecipientLists } from '../policy/recipients.ts';
+import type { Settings, Standings } from '../policy/ports.ts';
+import { httpsGet } from '../policy/roster/get.ts';
+import { Rosters } from '../policy/roster/rosters.ts';
 import { WhileUp } from '../policy/while-up.ts';
+import { judgeRcpt } from '../primary/classify.ts';
 import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import { Pulse } from '../primary/pulse.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { TlsContexts } from '../protocol/listen/tls.ts';
-import { dialMilter } from '../protocol/milter/dial.ts';
 import { createPop3Server } from '../protocol/pop3/server.ts';
 import type { Authenticator } from '../protocol/sasl.ts';
 import { createSmtpServer } from '../protocol/smtp/server/server.ts';
@@ -61,7 +55,7 @@ import type { CallAnswer } from '../site/call.ts';
 import { type Claim, type Site, SiteDirectory } from '../site/site.ts';
 import { openLogSpool } from '../spool/log/index.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
-import { openBlocklists } from './blocklists.ts';
+import { openGate } from './gate.ts';
 
 /** The configuration in force, and what is derived from it. Replaced as a whole. */
 export interface Current {
@@ -83,6 +77,7 @@ export interface Server {
   readonly spool: Spool;
   readonly keepers: Keepers;
   readonly blocklists: Blocklists;
+  readonly rosters: Rosters;
   /** What serves each kind of listener. */
   readonly engines: Readonly<Record<keyof Config['listen'], Engine>>;
   readonly tls: TlsContexts;
@@ -234,6 +229,7 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     handoverFor,
     policyFor,
     undeliverable: () => held.current.config.notices.undeliverable,
+    heard: (queue, said) => recipients.learn(queue, said),
   });
   const batches = new BatchWatch({
     clock,
@@ -246,13 +242,26 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   });
   const settings = () => held.current.settings;
   const directory = () => held.current.directory;
-  const recipients = new RecipientLists({ clock, log });
   const standings: Standings = {
     standing(site) {
       const view = keepers.view(site);
       return view ? { up: view.state === 'up' || view.state === 'draining', wary: view.wary } : undefined;
     },
   };
+  const recipients: Rosters = new Rosters({
+    folder: config.spool,
+    clock,
+    log,
+    random: Math.random,
+    get: httpsGet(),
+    directory,
+    standings,
+    primaries,
+    isTrouble: (reply, address) => {
+      const recipients = [{ address }];
+      return judgeRcpt(reply, { sender: '', recipients, body: '7bit', smtputf8: false }) === 'trouble';
+    },
+  });
   const policy = new Policy({ settings, directory, primaries, standings, recipients, spool });
   const call = (site: string, by: string, from?: string): CallAnswer => {
     if (from !== undefined) primaries.called(site, from);
@@ -267,56 +276,25 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     escapes,
     clock,
   });
-  const roster: KnownGood = { isKnownGood: () => false };
-  const throughs = new Throughs({ whileUp, connector: primaries, roster, clock, log });
-  const milters = new Milters({
-    rules: () => held.current.config.milters,
-    hostname: () => held.current.config.hostname,
-    dial: (to, ms) => dialMilter(to, ms, clock),
-    clock,
-    log,
-  });
-  const manners = conduct({
-    clock,
-    rules: () => held.current.config.conduct,
+  const throughs = new Throughs({ whileUp, connector: primaries, roster: recipients, clock, log });
+  const gate = openGate({
+    config: () => held.current.config,
     allowed: (address) => held.current.allowed(address),
     settings,
     primaries,
     standings,
-    resolver,
-    kept: keyed.table('greylist'),
-  });
-  const blocklists = openBlocklists(config.blocklists, { servers, clock, log });
-  const spf = new Spf({ resolver, clock, hostname: () => held.current.config.hostname });
-  const authentication = () => held.current.config.authentication;
-  const workers = new Workers({
-    looking: authentication,
-    threads: () => authentication().workers,
-    resolver,
+    servers,
+    keyed,
     clock,
     log,
   });
-  // The order of the gate (docs/gate.md).
-  const gate = new Gate([
-    manners.connectionLimits,
-    manners.greeting,
-    manners.helo,
-    blocklists,
-    new SpfCheck(spf, () => authentication().spf),
-    manners.mailLimits,
-    manners.greylist,
-    milters.check,
-  ]);
   const openSession = createReceiver({
     spool,
     policy,
-    gate,
+    gate: gate.gate,
+    inspectors: gate.inspectors,
     whileUp,
     throughs,
-    inspectors: [
-      new AuthenticationInspector({ settings: authentication, workers, now: () => clock.now() }),
-      milters.inspector,
-    ],
     isPeer: (address) => held.current.isPeer(address),
     settings,
     directory,
@@ -401,7 +379,8 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   return {
     spool,
     keepers,
-    blocklists,
+    blocklists: gate.blocklists,
+    rosters: recipients,
     engines: {
       smtp,
       odmr,
@@ -416,27 +395,28 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     current: () => held.current,
     replace(next) {
       held.current = derive(next, token);
-      blocklists.configure(next.blocklists);
+      gate.blocklists.configure(next.blocklists);
     },
     follow,
     keep() {
+      recipients.start();
       keepers.start();
       for (const { name } of held.current.config.sites) batches.look(name);
     },
     rekeep() {
+      recipients.start();
       keepers.reload();
       for (const { name } of held.current.config.sites) batches.look(name);
     },
     async close(grace) {
       batches.stop();
-      milters.stop();
-      blocklists.stop();
-      workers.close();
+      gate.stop();
       await keepers.stop(grace);
+      recipients.close();
       tls.close();
       escapes.flush();
       await spool.close();
-      manners.close();
+      gate.close();
       keyed.close();
     },
   };

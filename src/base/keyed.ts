@@ -4,9 +4,8 @@
  * stands here, so no commit waits for the disk (a power cut may cost the last seconds), a damaged
  * file is set aside and begun anew, and a write that fails is logged and forgotten.
  */
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import { openDatabase } from './database.ts';
 import { type Log, silent } from './log.ts';
 
 export interface KeyedTable<V> {
@@ -24,38 +23,13 @@ export interface Keyed {
 }
 
 const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  PRAGMA busy_timeout = 1000;
   CREATE TABLE IF NOT EXISTS kept (
     tab TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (tab, key)
   ) WITHOUT ROWID, STRICT;`;
 
-function open(path: string): DatabaseSync {
-  const db = new DatabaseSync(path);
-  try {
-    db.exec(SCHEMA);
-    const found = db.prepare('PRAGMA quick_check(1)').get();
-    if (found?.quick_check !== 'ok') throw new Error(`damaged: ${String(found?.quick_check)}`);
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
 /** Opens the store, made if it is missing. `:memory:` keeps nothing. */
 export function openKeyed(path: string, log: Log = silent): Keyed {
-  if (path === ':memory:') return new SqliteKeyed(open(path), log);
-  mkdirSync(dirname(path), { recursive: true });
-  try {
-    return new SqliteKeyed(open(path), log);
-  } catch (error) {
-    log.warn('knowledge store damaged, begun anew', { file: path, why: String(error) });
-    renameSync(path, `${path}.damaged`);
-    for (const beside of ['-wal', '-shm']) rmSync(path + beside, { force: true });
-    return new SqliteKeyed(open(path), log);
-  }
+  return new SqliteKeyed(openDatabase(path, SCHEMA, log), log);
 }
 
 class SqliteKeyed implements Keyed {

@@ -14,6 +14,7 @@ import type { Config, Outbound } from './config.ts';
 import { buildConduct, conductFindings } from './limits-schema.ts';
 import type { Finding } from './load.ts';
 import { buildMilters } from './milter-schema.ts';
+import { buildRecipients } from './recipients.ts';
 import type { Written, WrittenSite } from './schema.ts';
 
 type Built =
@@ -35,9 +36,7 @@ export function build(written: Written, file: string): Built {
   const sites = Object.entries(written.sites).map(([name, site]) => {
     checkSite(name, site, written, found);
     return {
-      ...buildSite(name, site, (path) =>
-        readable(absolute(path), ['sites', name, 'recipients', 'file'], found),
-      ),
+      ...buildSite(name, site, buildRecipients(name, site, { absolute, readable }, found)),
       ...buildWays(name, site, absolute, found),
     };
   });
@@ -83,15 +82,14 @@ export function build(written: Written, file: string): Built {
   return found.length > 0 ? { kind: 'bad', findings: found } : { kind: 'ok', config: freeze(config) };
 }
 
-function buildSite(name: string, site: WrittenSite, file: (path: string) => string): Omit<Site, 'collect'> {
+function buildSite(name: string, site: WrittenSite, recipients: Site['recipients']): Omit<Site, 'collect'> {
   return {
     name,
     domains: site.domains,
     primary: primaryOf(site.primary),
     tls: tlsOf(site.tls),
     ...optional({ expect: expectationOf(site.expect) }),
-    recipients:
-      site.recipients === 'any' ? { kind: 'any' } : { kind: 'file', path: file(site.recipients.file) },
+    recipients,
     ...optional({ logins: site.logins }),
     whileUp: site.while_up,
     ...(site.hide && { hide: true }),

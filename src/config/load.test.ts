@@ -47,7 +47,12 @@ describe('configuration', () => {
         collect: { kind: 'push' },
         primary: { kind: 'mx' },
         tls: { kind: 'may' },
-        recipients: { kind: 'any' },
+        recipients: {
+          kind: 'roster',
+          lists: [],
+          verify: { good: 31 * DAY, bad: 3 * HOUR, unknown: 'return' },
+          delimiter: '+',
+        },
         whileUp: 'accept',
         hold: 30 * DAY,
         warn: [4 * HOUR, 4 * DAY],
@@ -92,6 +97,30 @@ describe('configuration', () => {
     const { listen, sites } = good(`${BASE}${odmr}${SITE}    collect: odmr\n`);
     assert.deepEqual(listen.odmr, [{ host: '127.0.0.1', port: 366 }]);
     assert.equal(sites[0]?.etrn, undefined);
+  });
+
+  test('recipients: all that is asked, lists that are complete, and who cannot be asked', () => {
+    const of = (...lines: string[]) => good(withSite(...lines)).sites[0]?.recipients;
+    assert.deepEqual(of('recipients: any'), { kind: 'any' });
+    assert.deepEqual(of('collect: etrn'), { kind: 'any' });
+    const usual = { good: 31 * DAY, bad: 3 * HOUR, unknown: 'return' };
+    assert.deepEqual(of('collect: etrn', 'recipients: verify'), of());
+    assert.deepEqual(of('recipients: { verify: true, unknown: accept, delimiter: "" }'), {
+      kind: 'roster',
+      lists: [],
+      verify: { ...usual, unknown: 'accept' },
+      delimiter: '',
+    });
+    const http = 'http: "https://a.example/list", token_file: secret, every: 5m';
+    assert.deepEqual(of(`recipients: { file: acme.txt, ${http}, verify: { good: 7d } }`), {
+      kind: 'roster',
+      lists: [
+        { kind: 'file', path: join(folder, 'acme.txt') },
+        { kind: 'http', url: 'https://a.example/list', token: 'hunter2', every: 5 * MINUTE },
+      ],
+      verify: { ...usual, good: 7 * DAY },
+      delimiter: '+',
+    });
   });
 
   test('every key is understood', () => {
@@ -167,7 +196,11 @@ sites:
       ],
     });
     assert.deepEqual(acme?.tls, { kind: 'fingerprint', sha256: ['ab'.repeat(32)] });
-    assert.deepEqual(acme?.recipients, { kind: 'file', path: join(folder, 'acme.txt') });
+    assert.deepEqual(acme?.recipients, {
+      kind: 'roster',
+      lists: [{ kind: 'file', path: join(folder, 'acme.txt') }],
+      delimiter: '+',
+    });
     assert.deepEqual(other?.primary, { kind: 'hosts', hosts: [{ host: '192.0.2.9', port: 25 }] });
     assert.deepEqual(other?.warn, []);
   });

@@ -280,9 +280,51 @@ describe('problems of a configuration', () => {
       [/^5:14: sites.acme.collect: "pigeon" is not known/],
     ],
     [
-      'a roster of a later version',
+      'a roster that says nothing',
+      withSite('recipients: { delimiter: "-" }'),
+      [/^5:17: sites.acme.recipients: says nothing: file, http or verify is expected$/],
+    ],
+    [
+      'a word where verify is',
       withSite('recipients: { verify: primary }'),
-      [/file: is missing/, /"verify" is not in this version/],
+      [/true, or \{ good: 31d.* expected/],
+    ],
+    [
+      'a rule for those who can not be unknown',
+      withSite('recipients: { file: restante.yaml, unknown: accept }'),
+      [/there is no file/, /^5:49: sites.acme.recipients.unknown: is for "verify: true"/],
+    ],
+    [
+      'a list in clear from afar',
+      withSite('recipients: { http: "http://a.example/list" }'),
+      [/^5:25: sites.acme.recipients.http: .* https is expected/],
+    ],
+    ['no URL', withSite('recipients: { http: a.example }'), [/"a.example" is no https URL/]],
+    ['a password in a URL', withSite('recipients: { http: "https://a:b@a.example/" }'), [/holds a password/]],
+    [
+      'a token without a server',
+      withSite('recipients: { verify: true, token: x }'),
+      [/^5:40: sites.acme.recipients.token: goes with "http"$/],
+    ],
+    [
+      'a server that is asked all the time',
+      withSite('recipients: { http: "https://a.example/", every: 5s }'),
+      [/is too often: at least 1m/],
+    ],
+    [
+      'two tokens',
+      withSite('recipients: { http: "https://a.example/", token: x, token_file: no }'),
+      [/one of both/],
+    ],
+    [
+      'a delimiter that is a letter',
+      withSite('recipients: { verify: true, delimiter: x }'),
+      [/no delimiter/],
+    ],
+    [
+      'verification of a site that calls by POP3',
+      withSite('collect: mailbox', 'recipients: verify'),
+      [/listen.pop3/, /verify is for sites with a primary that can be asked, not for "collect: mailbox"/],
     ],
     [
       'an answer for a primary that is up, of a site that calls',

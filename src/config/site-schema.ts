@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { RECIPIENT_FIELDS } from '../mail/envelope-fields.ts';
 import { siteGreylist } from './limits-schema.ts';
+import { recipients } from './recipients-schema.ts';
 import { choice, either, list, section, TLS_WORDS, tlsPolicy } from './shapes.ts';
 import * as v from './values.ts';
 
@@ -179,22 +180,7 @@ const site = section({
       'What a host has to show before it gets mail: the name in its reply to EHLO, or its certificate. For ' +
         'primaries at dynamic addresses, where somebody else may answer tomorrow.',
     ),
-  recipients: either(
-    [
-      choice(['any']),
-      section(
-        { file: v.path },
-        { verify: 'for now: any, or { file: PATH }', http: 'for now: any, or { file: PATH }' },
-      ),
-    ],
-    'any, or { file: PATH }',
-  )
-    .prefault('any')
-    .meta({ form: '`any` or { file: path }' })
-    .describe(
-      'Which recipients the site has. `any`: nobody is refused. A file: one address a line, and all others are ' +
-        'refused; the path is relative to this file. `postmaster` is always valid.',
-    ),
+  recipients: recipients.optional(),
   logins: list(v.login, 'a list of login names')
     .optional()
     .meta({ form: 'list of login names' })

@@ -15,4 +15,10 @@ export type Outcome =
       /** When this recipient was first put off by a reply of this class (4yz or 5yz). Set by the keeper, kept by the spool. */
       readonly since?: Instant;
     }
-  | { readonly kind: 'failed'; readonly reply: Reply; readonly host: string };
+  | {
+      readonly kind: 'failed';
+      readonly reply: Reply;
+      readonly host: string;
+      /** It was this recipient that was refused (RCPT), not the mail. */
+      readonly at?: 'rcpt';
+    };

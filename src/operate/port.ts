@@ -6,6 +6,7 @@ import type { KeyedTable } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import type { Config, Problem } from '../config/config.ts';
 import type { ListView } from '../policy/blocklist/list.ts';
+import type { Rosters } from '../policy/roster/rosters.ts';
 import type { Session } from '../protocol/smtp/session.ts';
 import type { KeepersView } from '../schedule/view.ts';
 import type { Spool } from '../spool/port.ts';
@@ -36,6 +37,7 @@ export interface Running {
   readonly spool: Spool;
   readonly keepers: KeepersView;
   blocklists(): readonly ListView[];
+  readonly rosters: Pick<Rosters, 'view' | 'alarm' | 'import' | 'forget'>;
   /** The one in force. */
   config(): Config;
   listeners(): readonly ListenerView[];

@@ -4,16 +4,15 @@
  * is and does) stands between the door and the roster, so that strangers learn nothing of who is there.
  */
 import { type Soon, then } from '../base/soon.ts';
-import type { MailCommand, RcptCommand } from '../protocol/smtp/session.ts';
+import type { RcptCommand } from '../protocol/smtp/session.ts';
 import type { Site, SiteDirectory } from '../site/site.ts';
 import type { AskedRecipient, Asking, Complete } from './check.ts';
 import type { GateVisit } from './gate.ts';
 import { loops, type Part, type Passing } from './loop.ts';
 import type { PrimaryKnowledge, RoomView, Settings, Standings } from './ports.ts';
-import type { RecipientLists } from './recipients.ts';
-import { knownRecipient, type Lookup } from './recipients.ts';
 import { type Route, routeOf, secondHop } from './relay.ts';
 import { queueRoom, spoolRoom } from './room.ts';
+import type { Lookup, Rosters } from './roster/rosters.ts';
 import { type Giver, SendRules } from './send.ts';
 import { actualSize, declaredSize, sizeForSite } from './size.ts';
 import { utf8Addresses, utf8Header } from './utf8.ts';
@@ -25,7 +24,7 @@ export interface World {
   readonly directory: () => SiteDirectory;
   readonly primaries: PrimaryKnowledge;
   readonly standings: Standings;
-  readonly recipients: RecipientLists;
+  readonly recipients: Pick<Rosters, 'lookup' | 'verdict'>;
   readonly spool: RoomView;
 }
 
@@ -67,7 +66,7 @@ export class Policy {
     const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress, sends });
     if (route.kind !== 'route') return route;
     const known = then(gate.rcpt(asking, askedOf(route)), (verdict) =>
-      verdict.kind === 'accept' ? this.#known(route, asking.mail) : verdict,
+      verdict.kind === 'accept' ? this.#known(route, asking) : verdict,
     );
     return then(known, (routed) =>
       routed.kind === 'route'
@@ -76,19 +75,20 @@ export class Policy {
     );
   }
 
-  #known(route: Route, mail: MailCommand): Soon<Route | Refusal> {
+  #known(route: Route, asking: Asking): Soon<Route | Refusal> {
     const { site, address } = route;
-    const lookup = site && !route.always ? this.#world.recipients.lookup(site, address) : 'listed';
-    return then(lookup, (found) => this.#routed(route, found, mail));
+    const lookup = site && !route.always ? this.#world.recipients.lookup(site, address, asking) : 'listed';
+    return then(lookup, (found) => this.#routed(route, found, asking));
   }
 
-  #routed(route: Route, lookup: Lookup, mail: MailCommand): Route | Refusal {
-    const { primaries, spool } = this.#world;
+  #routed(route: Route, lookup: Lookup, asking: Asking): Route | Refusal {
+    const { primaries, spool, recipients } = this.#world;
     const { site, address, queue } = route;
+    const { mail } = asking;
     const known = site && primaries.capabilities(site.name);
     return (
       refusal(secondHop(address, lookup)) ??
-      refusal(knownRecipient(lookup)) ??
+      (site && refusal(recipients.verdict(site, address, lookup, asking))) ??
       refusal(sizeForSite(mail.size, known)) ??
       refusal(utf8Addresses(mail.sender, address, known)) ??
       refusal(queueRoom(spool, queue, mail.size)) ??

@@ -17,7 +17,7 @@ import type { Site, SiteDirectory } from '../site/site.ts';
 import { OPERATOR_QUEUE, type QueueName } from '../spool/port.ts';
 import { isPostmaster, unquoted } from './local-part.ts';
 import type { Settings } from './ports.ts';
-import type { Lookup } from './recipients.ts';
+import type { Lookup } from './roster/rosters.ts';
 import { ACCEPT, type Refusal, reject, type Verdict } from './verdict.ts';
 
 export interface Route {

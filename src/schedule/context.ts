@@ -5,6 +5,7 @@ import type { Clock, Instant } from '../base/clock.ts';
 import type { KeyedTable } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
+import type { Reply } from '../mail/reply.ts';
 import type { Notices } from '../notify/notices.ts';
 import type { QueueName, Spool } from '../spool/port.ts';
 import type { Random } from './intervals.ts';
@@ -37,6 +38,18 @@ export interface KeeperContext {
   readonly probes: Turns;
   handoverFor(queue: QueueName): Handover | null;
   policyFor(queue: QueueName): QueuePolicy | null;
+  readonly heard?: Heard;
+}
+
+/**
+ * What the site's best host said of recipients with a mail: taken with it, or refused at RCPT. Refusals that are not
+ * believed at the moment (wary) are not told. Called on the way of each mail: returns at once.
+ */
+export type Heard = (queue: QueueName, said: readonly RecipientSaid[]) => void;
+export interface RecipientSaid {
+  readonly address: string;
+  /** The refusal; absent: it was taken. */
+  readonly refusal?: Reply;
 }
 
 export interface KeeperOptions {

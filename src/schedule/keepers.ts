@@ -10,7 +10,7 @@ import type { Notices } from '../notify/notices.ts';
 import type { CallAnswer } from '../site/call.ts';
 import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
 import { CalledKeeper, type Turned } from './called.ts';
-import type { HeldQueue, KeeperContext } from './context.ts';
+import type { Heard, HeldQueue, KeeperContext } from './context.ts';
 import type { Random } from './intervals.ts';
 import { Keeper } from './keeper.ts';
 import type { Lent, NotLent } from './lending.ts';
@@ -34,6 +34,8 @@ export interface KeepersOptions {
   /** Null: the queue is handed over by nobody (OPERATOR_QUEUE, a site that is gone). */
   readonly handoverFor: (queue: QueueName) => Handover | null;
   readonly policyFor: (queue: QueueName) => QueuePolicy | null;
+  /** Who wants to know which recipients a site takes. */
+  readonly heard?: Heard;
   /** Configuration `notices.undeliverable`, as it is now: milliseconds, or undefined for ever. */
   readonly undeliverable?: () => number | undefined;
   /** Most connections over all queues, and most probes beside them. */
@@ -82,6 +84,7 @@ export class Keepers implements KeepersView {
       probes: new Turns(options.probes ?? PROBES),
       handoverFor,
       policyFor,
+      ...(options.heard && { heard: options.heard }),
     };
   }
 

@@ -9,7 +9,7 @@ import { describe, reply } from '../mail/reply.ts';
 import type { Told } from '../notify/notices.ts';
 import type { Entry, Lease, QueueName, Settlement } from '../spool/port.ts';
 import { Conclude } from './conclude.ts';
-import type { KeeperContext } from './context.ts';
+import type { KeeperContext, RecipientSaid } from './context.ts';
 import { Greylist } from './greylist.ts';
 import { type Answer, answerOf, judge, pendingOf, putOffSince, type Ruling } from './judge.ts';
 import type { QueuePolicy } from './policy.ts';
@@ -33,6 +33,7 @@ export class Outcomes {
   readonly wary = new Wary();
   readonly #ctx: KeeperContext;
   readonly #log: Log;
+  readonly #queue: QueueName;
   readonly #policy: () => QueuePolicy;
   readonly #conclude: Conclude;
   readonly #greylist: Greylist;
@@ -43,6 +44,7 @@ export class Outcomes {
   constructor(ctx: KeeperContext, queue: QueueName, policy: () => QueuePolicy, changed: () => void) {
     this.#ctx = ctx;
     this.#log = ctx.log.child({ queue });
+    this.#queue = queue;
     this.#policy = policy;
     this.settler = new Settler(ctx.clock, this.#log, changed);
     this.#greylist = new Greylist(ctx.clock);
@@ -77,6 +79,7 @@ export class Outcomes {
     });
     const answer = answerOf(told);
     const learned = counts && this.#remember(flight.entry, told, answer);
+    if (counts) this.#tell(flight.entry, told);
     this.#rule(flight, told);
     return { answer, learned };
   }
@@ -153,6 +156,19 @@ export class Outcomes {
       if (since !== null && this.#greylist.accepted(since)) learned = true;
     }
     return learned;
+  }
+
+  #tell({ envelope }: Entry, told: readonly Told[]): void {
+    const { heard } = this.#ctx;
+    if (!heard) return;
+    const said = told.flatMap(({ recipient, outcome }): RecipientSaid[] => {
+      const address = envelope.recipients[recipient]?.address;
+      if (address === undefined) return [];
+      if (outcome.kind === 'delivered') return [{ address }];
+      const refused = outcome.kind === 'failed' && outcome.at === 'rcpt' && !this.wary.on;
+      return refused ? [{ address, refusal: outcome.reply }] : [];
+    });
+    if (said.length > 0) heard(this.#queue, said);
   }
 
   #rule(flight: Flight, told: readonly Told[]): void {

@@ -90,8 +90,35 @@ export interface Send {
   readonly networks: readonly string[];
 }
 
-/** Which recipients the site has. */
-export type RecipientSource = { readonly kind: 'any' } | { readonly kind: 'file'; readonly path: string };
+/** Which recipients the site has (`policy/roster/`). */
+export type RecipientSource = { readonly kind: 'any' } | Roster;
+
+export interface Roster {
+  readonly kind: 'roster';
+  /** Lists; who stands in one of them is good. They are complete if `verify` is absent: all others are bad. */
+  readonly lists: readonly ListSource[];
+  /** What is unknown is asked of the primary, and learned from what is handed over. */
+  readonly verify?: Verify;
+  /** What parts a sub-address from its mailbox (`joe+list`); '': nothing does. */
+  readonly delimiter: string;
+}
+
+export type ListSource =
+  | { readonly kind: 'file'; readonly path: string }
+  /** `every`: milliseconds between two looks. */
+  | { readonly kind: 'http'; readonly url: string; readonly token?: string; readonly every: number };
+
+export interface Verify {
+  /** Milliseconds that a good address is believed while the primary could be asked again, */
+  readonly good: number;
+  /** and a bad one. */
+  readonly bad: number;
+  /**
+   * What an address meets of which nothing can be learned now. `return`: 451, and it is taken when sender and recipient
+   * come back after five minutes.
+   */
+  readonly unknown: 'return' | 'accept' | 'defer';
+}
 
 /** Who has which domains. */
 export interface Claim {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { Daemon, until } from '../support/daemon.ts';
 
-const SITES = 'sites: { acme: { domains: [acme.example], primary: "127.0.0.1:9" } }';
+const SITES = 'sites: { acme: { domains: [acme.example], recipients: any, primary: "127.0.0.1:9" } }';
 const daemons: Daemon[] = [];
 afterEach(async () => {
   for (const one of daemons.splice(0)) await one.remove();

@@ -13,8 +13,8 @@ const SWAKS = '/usr/bin/swaks';
 const MSMTP = '/usr/bin/msmtp';
 const PASSWORD = 'correct horse, battery';
 const SITES = `sites:
-  acme: { domains: [acme.example], logins: [acme, acme.example], primary: "127.0.0.1:9" }
-  other: { domains: [other.example], logins: [acme.example], primary: "127.0.0.1:9" }`;
+  acme: { domains: [acme.example], logins: [acme, acme.example], recipients: any, primary: "127.0.0.1:9" }
+  other: { domains: [other.example], logins: [acme.example], recipients: any, primary: "127.0.0.1:9" }`;
 
 describe('real clients log in', () => {
   let daemon: Daemon;

@@ -28,7 +28,7 @@ describe('at the gate', () => {
   const configure = (milters: readonly string[]): void => {
     const list = milters.map((one) => (one.startsWith('{') ? one : JSON.stringify(one))).join(', ');
     daemon.configure(
-      `milters: [${list}]\nsites: { acme: { domains: [acme.example], primary: ["127.0.0.1:${primary.port}"], tls: none } }`,
+      `milters: [${list}]\nsites: { acme: { domains: [acme.example], recipients: any, primary: ["127.0.0.1:${primary.port}"], tls: none } }`,
     );
   };
   const start = async (...milters: string[]): Promise<void> => {

@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { Daemon, until } from '../support/daemon.ts';
 
 // Nothing listens there: the sites stay down.
-const NOWHERE = 'primary: 127.0.0.1:9';
+const NOWHERE = 'primary: 127.0.0.1:9, recipients: any';
 const ACME = `sites: { acme: { domains: [acme.example, other.example], ${NOWHERE} } }`;
 const SPLIT = `sites: { acme: { domains: [acme.example], ${NOWHERE} }, other: { domains: [other.example], ${NOWHERE} } }`;
 const GONE = `sites: { other: { domains: [other.example], ${NOWHERE} } }`;

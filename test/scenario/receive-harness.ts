@@ -20,7 +20,7 @@ import {
   type Settings,
   type Standing,
 } from '../../src/policy/ports.ts';
-import { RecipientLists } from '../../src/policy/recipients.ts';
+import { Rosters } from '../../src/policy/roster/rosters.ts';
 import { WhileUp } from '../../src/policy/while-up.ts';
 import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
@@ -28,7 +28,7 @@ import type { Manner, Session } from '../../src/protocol/smtp/session.ts';
 import { createReceiver } from '../../src/receive/receiver.ts';
 import type { Connector } from '../../src/receive/through/line.ts';
 import { Throughs } from '../../src/receive/through/through.ts';
-import { type Site, SiteDirectory } from '../../src/site/site.ts';
+import { type Roster, type Site, SiteDirectory } from '../../src/site/site.ts';
 import type {
   Committed,
   Draft,
@@ -165,6 +165,14 @@ export function makeSite(name: string, domains: readonly string[], more: Partial
   };
 }
 
+/** A complete list in a file. */
+export const listed = (path: string, more: Partial<Roster> = {}): Roster => ({
+  kind: 'roster',
+  lists: [{ kind: 'file', path }],
+  delimiter: '+',
+  ...more,
+});
+
 export const HOSTNAME = 'mx2.restante.example';
 export const STRANGER = '198.51.100.10';
 
@@ -188,6 +196,7 @@ export class House {
   readonly standings = new Map<string, Standing>();
   /** For `through`. */
   readonly knownGood = new Set<string>();
+  /** How a primary is reached: by `through`, and to ask for recipients. */
   connect: Connector['connect'] = async () => ({
     kind: 'trouble',
     cause: 'connect',
@@ -199,6 +208,7 @@ export class House {
   settings: Settings;
   directory: SiteDirectory;
   readonly receiver: (peer: Peer) => Session;
+  readonly rosters: Rosters;
 
   /** `spool`: a real one instead of the double. */
   constructor(
@@ -230,12 +240,22 @@ export class House {
       escapes: new Escapes(this.clock, this.keyed),
       clock: this.clock,
     });
+    this.rosters = new Rosters({
+      clock: this.clock,
+      log,
+      random: Math.random,
+      get: () => Promise.reject(new Error('there is no server')),
+      directory: () => this.directory,
+      standings,
+      primaries: { connect: (site, signal) => this.connect(site, signal) },
+      isTrouble: () => false,
+    });
     this.receiver = createReceiver({
       ...shared,
       policy: new Policy({
         ...shared,
         standings,
-        recipients: new RecipientLists({ clock: this.clock, log }),
+        recipients: this.rosters,
       }),
       gate: new Gate(checks),
       whileUp,

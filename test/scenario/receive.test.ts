@@ -10,7 +10,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { SECOND } from '../../src/base/clock.ts';
 import { SiteDirectory } from '../../src/site/site.ts';
-import { EHLO, House, makeSite, STRANGER } from './receive-harness.ts';
+import { EHLO, House, listed, makeSite, STRANGER } from './receive-harness.ts';
 
 const MAIL = 'From: a@sender.example\r\nMessage-ID: <1@sender.example>\r\nSubject: x\r\n\r\nbody\r\n';
 const SITES = ['one', 'two', 'three'].map((name) => makeSite(name, [`${name}.example`]));
@@ -237,7 +237,7 @@ describe('a list of recipients', () => {
   test('is reread between mails, and never refuses for good while it is broken', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'receive-'));
     const path = join(folder, 'list');
-    const house = new House([makeSite('one', ['one.example'], { recipients: { kind: 'file', path } })]);
+    const house = new House([makeSite('one', ['one.example'], { recipients: listed(path) })]);
     const visit = house.visit();
     await visit.mail('FROM:<>');
     assert.equal(await visit.rcpt('TO:<joe@one.example>'), '451 4.3.0');

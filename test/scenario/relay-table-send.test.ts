@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Manner } from '../../src/protocol/smtp/session.ts';
-import { EHLO, House, makeSite, peerAt, STRANGER, Visit } from './receive-harness.ts';
+import { EHLO, House, listed, makeSite, peerAt, STRANGER, Visit } from './receive-harness.ts';
 import { type Caller, Port } from './receive-wire.ts';
 import { REFUSED, type Trick } from './relay-table.data.ts';
 
@@ -33,7 +33,7 @@ before(async () => {
         send: { domains, to: 'any', networks: ['198.51.100.64/26'] },
       }),
       makeSite('listed', ['listed.example', 'catchall.example'], {
-        recipients: { kind: 'file', path },
+        recipients: listed(path),
         send: { domains: ['listed.example'], to: 'sites', networks: [`${LISTED}/32`] },
       }),
       makeSite('mute', ['mute.example']),

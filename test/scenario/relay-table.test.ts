@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { House, makeSite, STRANGER } from './receive-harness.ts';
+import { House, listed, makeSite, STRANGER } from './receive-harness.ts';
 import { type Caller, Port } from './receive-wire.ts';
 import { REFUSED, TAKEN, type Trick } from './relay-table.data.ts';
 
@@ -29,7 +29,7 @@ before(async () => {
   house = new House(
     [
       makeSite('acme', ['acme.example', '.acme.example', 'bücher.example']),
-      makeSite('listed', ['listed.example', 'catchall.example'], { recipients: { kind: 'file', path } }),
+      makeSite('listed', ['listed.example', 'catchall.example'], { recipients: listed(path) }),
     ],
     { names: ['mx2.restante.example', 'mx2.customer.example', 'mx2.acme.example'] },
   );

@@ -13,7 +13,7 @@ const SENDER = '127.0.0.2';
 
 const statusOf = (reply: string): string => reply.slice(0, 9);
 const sites = (port: number, whileUp: string) =>
-  `sites:\n  one: { domains: [one.example], primary: "127.0.0.1:${port}", while_up: ${whileUp}, tls: none }`;
+  `sites:\n  one: { domains: [one.example], recipients: any, primary: "127.0.0.1:${port}", while_up: ${whileUp}, tls: none }`;
 
 describe('through, the whole server', () => {
   let daemon: Daemon;

@@ -62,6 +62,10 @@ export class Daemon {
     writeFileSync(this.file, `hostname: mx2.example.net\nspool: ./spool\n${at}\n${sites}\n`);
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   async start(): Promise<void> {
     this.log = '';
     const child = spawn(BIN, ['serve', '-c', this.file], {

@@ -2,6 +2,7 @@
 import { loginWarnings } from '../../auth/logins.ts';
 import { showProblem } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
+import { rosterWarnings } from '../../config/recipients.ts';
 import type { Site } from '../../site/site.ts';
 import { type Common, type Context, configFile } from './context.ts';
 import { count, printJson } from './format.ts';
@@ -16,7 +17,7 @@ export async function check(context: Context, options: Common): Promise<Exit> {
     return 2;
   }
   const { file, sites, secrets } = loaded.config;
-  const warnings = loginWarnings({ path: secrets, sites, needs: needsLogin });
+  const warnings = [...loginWarnings({ path: secrets, sites, needs: needsLogin }), ...rosterWarnings(sites)];
   if (!options.json) for (const text of warnings) terminal.err(`${file}: warning: ${text}\n`);
   const domains = sites.reduce((sum, site) => sum + site.domains.length, 0);
   if (options.json) printJson(terminal, { ok: true, problems: [], warnings });

@@ -84,6 +84,7 @@ function describeProgram(context: Context, lazily: Lazily): Command {
     .action(lazily(async () => (await import('./rmail.ts')).rsmtp));
   describeSite(program, simple, lazily);
   describeQueue(program, simple, lazily);
+  describeRoster(program, simple, lazily);
   describeSecret(program, simple, lazily);
   describeGenerate(program, simple, lazily);
   describeCaller(program, simple, lazily);
@@ -173,6 +174,23 @@ function describeQueue(program: Command, simple: Simple, lazily: Lazily): void {
     )
     .option(...ALL)
     .action(lazily(async () => (await import('./export.ts')).queueExport));
+}
+
+function describeRoster(program: Command, simple: Simple, lazily: Lazily): void {
+  const roster = program.command('roster').description('the recipients of a site, as far as they are known');
+  const load = () => import('./roster.ts');
+  simple(roster, 'show <site>', 'what is known, from where, how old it is').action(
+    lazily(async () => (await load()).rosterShow),
+  );
+  simple(roster, 'import <site>', 'tell it recipients that are there, for a site with "verify"')
+    .option('--file <file>', 'a list, or a map of Postfix or sendmail; standard input, if it is not said')
+    .action(lazily(async () => (await load()).rosterImport));
+  simple(roster, 'forget <site>', 'all that was learned, and the last good copies of lists')
+    .option('--address <address>', 'only this one; can be repeated', (one: string, all: string[] = []) => [
+      ...all,
+      one,
+    ])
+    .action(lazily(async () => (await load()).rosterForget));
 }
 
 function describeSecret(program: Command, simple: Simple, lazily: Lazily): void {

@@ -125,6 +125,7 @@ export function showQueues(terminal: Terminal, title: string, rows: readonly Que
 /** What a person has to know beside the numbers. */
 export function note(row: Omit<SiteRow, 'site'>, now: number): string {
   const parts: string[] = [];
+  if (row.alarm !== undefined) parts.push(plain(row.alarm));
   if (row.reason) parts.push(plain(row.reason));
   if (row.nextProbe) parts.push(`next probe in ${span(Date.parse(row.nextProbe) - now)}`);
   if (row.until) parts.push(`until ${row.until}`);

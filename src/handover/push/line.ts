@@ -187,7 +187,8 @@ class Giving {
       // The rest goes at once in a transaction of its own; the first of that one has no such excuse.
       if (isTooMany(r) && accepted.length > 0) continue;
       const verdict = isTooMany(r) ? 'deferred' : judgeRcpt(r, this.#parcel.envelope);
-      if (verdict === 'failed' || verdict === 'deferred') this.#set(index, verdict, r);
+      if (verdict === 'failed') this.#outcomes[index] ??= { ...this.#outcome('failed', r), at: 'rcpt' };
+      else if (verdict === 'deferred') this.#set(index, verdict, r);
       else trouble ??= this.#troubleOf('refused', 'RCPT', r);
     }
     return trouble;
@@ -226,7 +227,11 @@ class Giving {
   }
 
   #set(index: number, kind: Outcome['kind'], r: Reply): void {
-    this.#outcomes[index] ??= { kind, reply: r, host: this.#host.name };
+    this.#outcomes[index] ??= this.#outcome(kind, r);
+  }
+
+  #outcome<K extends Outcome['kind']>(kind: K, r: Reply): { kind: K; reply: Reply; host: string } {
+    return { kind, reply: r, host: this.#host.name };
   }
 
   #troubleOf(cause: Trouble['cause'], station: string, r: Reply): Trouble {

@@ -14,6 +14,9 @@
  *   GET  /queue/:id             → EntryView
  *   GET  /queue/:id/content     → the octets of the mail
  *   POST /queue/:act            ActRequest             → Acted
+ *   GET  /rosters/:site          → RosterShow
+ *   POST /rosters/:site/import  RosterImport           → RosterImported
+ *   POST /rosters/:site/forget  RosterForget           → RosterForgotten
  *   POST /reload                {}                     → Reload
  *   POST /submit                a SubmitRequest, LF, content; trailer KEY_TRAILER   → Submitted
  *   POST /submitted             SubmittedRequest       → Done
@@ -57,7 +60,12 @@ const queueFields = {
   wary: z.boolean(),
 };
 export const QueueRow = z.object({ queue: z.string(), ...queueFields });
-export const SiteRow = z.object({ site: z.string(), ...queueFields });
+export const SiteRow = z.object({
+  site: z.string(),
+  ...queueFields,
+  /** What a person has to look at: a list of recipients that can't be relied on. */
+  alarm: z.string().optional(),
+});
 
 /** What came of one call for mail. */
 export const CallRow = z.object({
@@ -205,6 +213,59 @@ export const Acted = z.object({ applied: z.number() });
 export const HoldRequest = z.strictObject({ reason: z.string().min(1).max(500), until: time.optional() });
 export const Done = z.object({ done: z.literal(true) });
 
+/** What is known of a site's recipients. */
+export const RosterShow = z.object({
+  site: z.string(),
+  /** `complete`: an address that it does not have is bad; `partial`: it is unknown. */
+  kind: z.enum(['any', 'complete', 'partial']),
+  lists: z.array(
+    z.object({
+      /** A path or a URL. */
+      from: z.string(),
+      /** Null: there never was a good one. */
+      recipients: z.number().nullable(),
+      read: time.nullable(),
+      looked: time.nullable(),
+      alarm: z.string().nullable(),
+    }),
+  ),
+  /** Of recipients that mail came for, since the start. `cameBack`: unknown, and taken at their return. */
+  counts: z.object({ known: z.number(), refused: z.number(), unknown: z.number(), cameBack: z.number() }),
+  /** The share of them of which something was known; null: no mail came. */
+  coverage: z.number().nullable(),
+  unknown: z.enum(['return', 'accept', 'defer']).optional(),
+  learned: z
+    .object({
+      good: z.number(),
+      bad: z.number(),
+      /** Of the good ones, those that a person gave. */
+      imported: z.number(),
+      /** Of the good ones: the oldest and the latest word. */
+      oldest: time.nullable(),
+      latest: time.nullable(),
+    })
+    .optional(),
+  verification: z
+    .object({
+      /** Why the primary is not asked, or not believed, at the moment. */
+      why: z.string().nullable(),
+      waiting: z.number(),
+      asked: z.number(),
+      last: time.nullable(),
+      /** Domains at which the primary takes everybody. */
+      openDomains: z.array(z.string()),
+    })
+    .optional(),
+  /** Pairs of sender and recipient that may come back. */
+  waiting: z.number().optional(),
+});
+/** Lines as in a list: an address, or a local part for all domains of the site. */
+export const RosterImport = z.strictObject({ lines: z.array(z.string().max(1000)).max(10_000) });
+export const RosterImported = z.object({ taken: z.number(), bad: z.array(z.string()) });
+/** Without addresses: all. */
+export const RosterForget = z.strictObject({ addresses: z.array(z.string().min(1)).max(10_000).optional() });
+export const RosterForgotten = z.object({ forgotten: z.number() });
+
 /** How many entries followed their domain to another queue, and how many have no site any more. */
 export const Reload = z.object({ moved: z.number(), held: z.number() });
 
@@ -248,6 +309,9 @@ export const SubmittedRequest = z.strictObject({ keys: z.array(z.string().max(10
 export type SubmitRequest = z.infer<typeof SubmitRequest>;
 export type Submitted = z.infer<typeof Submitted>;
 export type Status = z.infer<typeof Status>;
+export type RosterShow = z.infer<typeof RosterShow>;
+export type RosterImported = z.infer<typeof RosterImported>;
+export type RosterForgotten = z.infer<typeof RosterForgotten>;
 export type SiteRow = z.infer<typeof SiteRow>;
 export type SiteView = z.infer<typeof SiteView>;
 export type CallRow = z.infer<typeof CallRow>;

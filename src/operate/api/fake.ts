@@ -117,6 +117,18 @@ export function fakeRunning(config: Config, clock: Clock): Fake {
       release: async (queue) => void asked.push(`keeper release ${queue}`),
     },
     blocklists: () => lists,
+    rosters: {
+      view: () => ({ kind: 'any', lists: [], counts: { known: 0, refused: 0, unknown: 0, cameBack: 0 } }),
+      alarm: () => null,
+      import: (site, lines) => {
+        asked.push(`roster import ${site.name} ${lines.join(' ')}`);
+        return { taken: lines.length, bad: [] };
+      },
+      forget: (site, addresses) => {
+        asked.push(`roster forget ${site.name} ${addresses?.join(' ') ?? 'all'}`);
+        return 1;
+      },
+    },
     config: () => config,
     listeners: () => [{ protocol: 'smtp', address: '127.0.0.1', port: 2525 }],
     courier: () => {

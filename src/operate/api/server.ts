@@ -15,6 +15,7 @@ import { queueAct } from './queue-act.ts';
 import { queueList } from './queue-list.ts';
 import { queueContent, queueShow } from './queue-show.ts';
 import { reload } from './reload.ts';
+import { rosterForget, rosterImport, rosterShow } from './roster.ts';
 import { siteFlush, siteHold, siteRelease } from './site-act.ts';
 import { siteList, siteShow } from './sites.ts';
 import { status } from './status.ts';
@@ -31,6 +32,9 @@ const ENDPOINTS: readonly Endpoint[] = [
   queueShow,
   queueContent,
   queueAct,
+  rosterShow,
+  rosterImport,
+  rosterForget,
   reload,
   submit,
   submitted,

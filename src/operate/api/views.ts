@@ -7,6 +7,7 @@ import type { HostPort, PrimarySource, Site } from '../../site/site.ts';
 import type { Entry, Hold, QueueName } from '../../spool/port.ts';
 import type { Running } from '../port.ts';
 import type { EntryRow, EntryState, ListRow, QueueRow, SiteRow, SiteView } from './contract.ts';
+import { rosterText } from './roster.ts';
 
 export const iso = (at: Instant): string => new Date(at).toISOString();
 const isoOrNull = (at: Instant | null | undefined): string | null => (at == null ? null : iso(at));
@@ -36,7 +37,8 @@ export function queueRow(running: Running, queue: QueueName): QueueRow {
 
 export function siteRow(running: Running, site: QueueName): SiteRow {
   const { queue, ...row } = queueRow(running, site);
-  return { site: queue, ...row };
+  const alarm = running.rosters.alarm(site);
+  return { site: queue, ...row, ...(alarm !== null && { alarm }) };
 }
 
 const hostPort = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -61,7 +63,7 @@ export function siteView(running: Running, queue: QueueName, site: Site | undefi
     collect: site.collect.kind,
     primary: primaryOf(site.primary),
     tls: site.tls.kind,
-    recipients: site.recipients.kind === 'any' ? 'any' : site.recipients.path,
+    recipients: rosterText(running.rosters.view(site)),
     hold: site.hold,
     warn: [...site.warn],
     maxConnections: site.connections,

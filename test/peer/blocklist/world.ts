@@ -136,7 +136,7 @@ export class World {
       `blocklists: ${blocklists.replaceAll('.bl', `.${UNDER}`)}`,
       // Not what these tests are about, and the DNS here has no more than lists.
       'authentication: { spf: false }',
-      'sites: { acme: { domains: [acme.example], primary: "127.0.0.1:1" } }',
+      'sites: { acme: { domains: [acme.example], primary: "127.0.0.1:1", recipients: any } }',
     ];
     await writeFile(file, `${text.join('\n')}\n`);
   }

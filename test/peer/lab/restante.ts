@@ -7,12 +7,17 @@ import { INSIDE, type Lab, ROOT, until } from '../lab.ts';
 const CONFIG = `${INSIDE}/restante.yaml`;
 const LOG = 'restante.log';
 
-/** Three lines a site; what else is here is where the lab differs from a machine of one's own. */
+/**
+ * Three lines a site; what else is here is where the lab differs from a machine of one's own. Any recipient is taken, where a
+ * test says nothing else: it is about outages, and its primary is down from the start.
+ */
 export function config(sites: Record<string, { domains: string[]; more?: string[] }>): string {
   const lines = ['hostname: backup.example.test', `spool: ${INSIDE}/spool`, 'sites:'];
   for (const [name, site] of Object.entries(sites)) {
     lines.push(`  ${name}:`, `    domains: [${site.domains.join(', ')}]`);
-    for (const line of site.more ?? []) lines.push(`    ${line}`);
+    const more = site.more ?? [];
+    if (!more.some((line) => line.startsWith('recipients:'))) lines.push('    recipients: any');
+    for (const line of more) lines.push(`    ${line}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -3,14 +3,16 @@ import { mkdtemp, rename, rm, truncate, unlink, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { type Line, listLog, makeSite } from '../../test/scenario/receive-harness.ts';
-import { SimClock } from '../../test/support/sim-clock.ts';
-import { SECOND } from '../base/clock.ts';
-import { parseRecipientList } from './recipient-list.ts';
-import { knownRecipient, RecipientLists } from './recipients.ts';
+import { House, type Line, listed, makeSite } from '../../../test/scenario/receive-harness.ts';
+import { SECOND } from '../../base/clock.ts';
+import type { Asking } from '../check.ts';
+import { Findings } from '../findings.ts';
+import { readList } from './list.ts';
+import { nameOf } from './names.ts';
 
 describe('a list of recipients', () => {
-  const look = async (text: string, address: string) => (await parseRecipientList(text)).list.lookup(address);
+  const parse = (text: string) => readList([Buffer.from(text)], { seed: 7 });
+  const look = async (text: string, address: string) => (await parse(text)).list.lookup(nameOf(address, '+'));
 
   const rows: [claim: string, line: string, address: string, lookup: string][] = [
     ['a full address', 'joe@a.example', 'joe@a.example', 'listed'],
@@ -34,14 +36,30 @@ describe('a list of recipients', () => {
     ['white space before', '  joe@a.example', 'joe@a.example', 'listed'],
     ['CRLF', 'x\r\njoe@a.example\r', 'joe@a.example', 'listed'],
     ['a byte order mark', '\ufeffjoe@a.example', 'joe@a.example', 'listed'],
-    ['a sub-address is another address', 'joe@a.example', 'joe+x@a.example', 'absent'],
+    ['a sub-address belongs to its mailbox', 'joe@a.example', 'joe+x@a.example', 'listed'],
+    ['a sub-address of a local part', 'joe', 'JOE+x+y@a.example', 'listed'],
+    ['a mailbox does not belong to its sub-address', 'joe+x@a.example', 'joe@a.example', 'absent'],
+    ['a sub-address with a route is none', 'joe@a.example', 'joe+x%b.example@a.example', 'absent'],
+    ['nothing before the delimiter', '+x', '+y@a.example', 'absent'],
+    ['virtual of Postfix', 'joe@a.example joe@b.example, jane@b.example', 'joe@a.example', 'listed'],
+    ['a target of virtual', 'joe@a.example joe@b.example, jane@b.example', 'jane@b.example', 'absent'],
+    ['a continued line', 'joe@a.example joe@b.example,\n  jane@b.example', 'jane@b.example', 'absent'],
+    ['behind a continued line', 'joe@a.example x,\n  y\njane@a.example', 'jane@a.example', 'listed'],
+    ['an alias', 'staff: joe, jane', 'staff@a.example', 'listed'],
+    ['an alias without a space', 'staff:joe', 'staff@a.example', 'listed'],
+    ['an alias with one before the colon', '"the staff" : joe', '"the staff"@a.example', 'listed'],
+    ['who stands behind an alias', 'staff: joe,\n\tjane', 'jane@a.example', 'absent'],
+    ['an error of virtusertable', 'joe@a.example\terror:nouser 550 No such user', 'joe@a.example', 'absent'],
+    ['... beside a catch-all', '@a.example x\njoe@a.example error:nouser No', 'joe@a.example', 'absent'],
+    ['a catch-all that is an error', '@a.example error:nouser No such user', 'ann@a.example', 'absent'],
+    ['any sub-address in virtusertable', 'info+*@a.example joe', 'info+list@a.example', 'listed'],
   ];
   for (const [claim, line, address, lookup] of rows) {
     test(claim, async () => assert.equal(await look(`other\n${line}\nanother`, address), lookup));
   }
 
   test('bad lines are counted, the first is named, the others are good', async () => {
-    const parsed = await parseRecipientList('joe\n\njoe@\n"unclosed@a.example\njane\n');
+    const parsed = await parse('joe\n\njoe@\n"unclosed@a.example\njane\n');
     assert.deepEqual([parsed.bad, parsed.firstBad, parsed.list.size], [2, 3, 2]);
   });
 
@@ -49,33 +67,39 @@ describe('a list of recipients', () => {
     const text = Array.from({ length: 100_000 }, (_, i) => `user${i}@a.example`).join('\n');
     let turns = 0;
     const count = setInterval(() => turns++, 0);
-    const { list } = await parseRecipientList(text);
+    const { list } = await parse(text);
     clearInterval(count);
     assert.equal(list.size, 100_000);
-    assert.equal(list.lookup('USER99999@a.example'), 'listed');
-    assert.equal(list.lookup('user100000@a.example'), 'absent');
+    assert.equal(list.lookup(nameOf('USER99999@a.example', '')), 'listed');
+    assert.equal(list.lookup(nameOf('user100000@a.example', '')), 'absent');
     assert.ok(turns > 0, 'no other work was let in');
   });
 });
 
+const asking: Asking = {
+  mail: { sender: 'ann@b.example', body: '7bit', smtputf8: false },
+  manner: { helo: 'b.example', esmtp: true },
+  findings: new Findings(),
+};
+const siteOf = (path: string) => makeSite('s', ['a.example'], { recipients: listed(path) });
+
 describe('a file of recipients', () => {
   let folder = '';
   let path = '';
-  let clock: SimClock;
+  let house: House;
+  let clock: House['clock'];
   let lines: Line[];
-  let lists: RecipientLists;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'recipients-'));
     path = join(folder, 'list');
-    clock = new SimClock();
-    lines = [];
-    lists = new RecipientLists({ clock, log: listLog(lines) });
+    house = new House([]);
+    clock = house.clock;
+    lines = house.lines;
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  const look = (address: string) =>
-    lists.lookup(makeSite('s', ['a.example'], { recipients: { kind: 'file', path } }), address);
+  const look = (address: string) => house.rosters.lookup(siteOf(path), address, asking);
   const later = () => clock.advance(SECOND);
   const alarms = () => lines.filter((l) => l.level === 'error').map((l) => l.fields.why);
 
@@ -118,7 +142,7 @@ describe('a file of recipients', () => {
 
   test('that never could be read defers', async () => {
     assert.equal(await look('joe@a.example'), 'broken');
-    const verdict = knownRecipient('broken');
+    const verdict = house.rosters.verdict(siteOf(path), 'joe@a.example', 'broken', asking);
     assert.equal(verdict.kind === 'accept' ? 0 : verdict.reply.code, 451);
     assert.equal(alarms().length, 1);
     await writeFile(path, 'joe\n');
