@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -46,4 +46,24 @@ test('a store that fails is logged and never throws at its user', () => {
   assert.equal(table.get('k'), undefined);
   assert.deepEqual(table.entries(), []);
   assert.equal(said.length, 3);
+});
+
+test('a file that can not be opened, and is not damaged, stays: what it says is known, and nothing is kept', () => {
+  const path = file();
+  const first = openKeyed(path);
+  first.table<number>('t').set('k', 1);
+  first.close();
+  // SQLite finds no place for its log beside it, as on a full disk.
+  mkdirSync(`${path}-wal`);
+  const said: string[] = [];
+  const keyed = openKeyed(path, { ...silent, error: (event) => void said.push(event) });
+  assert.deepEqual(said, ['knowledge store unusable']);
+  assert.equal(keyed.table<number>('t').get('k'), 1);
+  keyed.table<number>('t').set('k', 2);
+  assert.equal(keyed.table<number>('t').get('k'), 2);
+  keyed.close();
+  rmdirSync(`${path}-wal`);
+  const again = openKeyed(path);
+  assert.equal(again.table<number>('t').get('k'), 1);
+  again.close();
 });

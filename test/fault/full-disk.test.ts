@@ -32,7 +32,7 @@ test('on a full file system mail is refused, 452, held mail drains, and room tha
   let primary: FakePrimary | null = null;
   try {
     await d.start();
-    const peer = await d.peer();
+    let peer = await d.peer();
     await peer.say('EHLO sender.example');
     for (let i = 0; i < 20; i++) {
       assert.match((await peer.mail(['joe@acme.example'], `Subject: ${i}\r\n\r\nbody`)).end, /^250/);
@@ -40,12 +40,25 @@ test('on a full file system mail is refused, 452, held mail drains, and room tha
     const status = async (): Promise<Status['spool']> => (await d.json<Status>('status')).spool;
     assert.equal((await status()).state, 'ok');
 
+    await d.command('site', 'hold', 'acme', '--reason', 'a test');
     const filler = join(spool, 'filler');
     fill(filler);
     await until('the spool to see it', async () => ((await status()).state === 'full' ? true : null));
     assert.match(await peer.say('MAIL FROM:<friend@elsewhere.example>'), /^452 4\.3\.1/);
     assert.match((await d.command('status')).out, /full/);
     assert.equal((await status()).entries, 20);
+
+    // Not even a restart needs room: it knows what it held, and a hold is a hold.
+    await d.end('SIGKILL');
+    fill(filler);
+    await d.start();
+    assert.equal((await status()).entries, 20);
+    await d.end('SIGTERM');
+    fill(filler);
+    await d.start();
+    assert.equal((await status()).entries, 20);
+    assert.equal((await d.json<{ state: string }[]>('site', 'list'))[0]?.state, 'held');
+    await d.command('site', 'release', 'acme');
 
     primary = await FakePrimary.start({}, primaryPort);
     await d.command('site', 'flush', 'acme');
@@ -55,6 +68,8 @@ test('on a full file system mail is refused, 452, held mail drains, and room tha
 
     rmSync(filler);
     await until('the spool to see room', async () => ((await status()).state === 'ok' ? true : null));
+    peer = await d.peer();
+    await peer.say('EHLO sender.example');
     assert.match((await peer.mail(['joe@acme.example'], 'Subject: again\r\n\r\nbody')).end, /^250/);
     await until('it to arrive', () => (primary?.mails.length === 21 ? true : null));
   } finally {
@@ -67,7 +82,7 @@ test('on a full file system mail is refused, 452, held mail drains, and room tha
 
 /** Takes all the room that there is. */
 function fill(path: string): void {
-  const file = openSync(path, 'w');
+  const file = openSync(path, 'a');
   const block = Buffer.alloc(MB);
   try {
     for (const size of [MB, 4096, 1]) {

@@ -58,10 +58,10 @@ export class Returning {
       if (pair) set.run(key, pair.site, pair.first, pair.seen);
       else remove.run(key);
     });
-    db.prepare('DELETE FROM comebacks WHERE seen < ?').run(clock.now() - KEPT);
     for (const row of db.prepare('SELECT * FROM comebacks ORDER BY seen').all()) {
       const pair = { site: String(row.site), first: Number(row.first), seen: Number(row.seen) };
-      this.#put(String(row.key), pair);
+      if (clock.now() - pair.seen < KEPT) this.#put(String(row.key), pair);
+      else this.#pending.put(String(row.key), null);
     }
   }
 

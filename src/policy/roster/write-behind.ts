@@ -51,7 +51,7 @@ export class WriteBehind<V> {
       this.#db.exec('COMMIT');
     } catch (error) {
       this.#log.warn('roster could not be written', { why: String(error), lost: this.#waiting.size });
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
     }
     this.#waiting.clear();
   }
