@@ -525,6 +525,22 @@ describe('which mail is put to the primary', () => {
     assert.deepEqual(w.fake.violations, []);
   });
 
+  test('a mail that needs SMTPUTF8 is not put to a primary without it: it is held', async () => {
+    const w = await world({ keywords: ['PIPELINING', '8BITMIME'] });
+    await w.visit.mail('FROM:<jörg@sender.example> SMTPUTF8 BODY=8BITMIME');
+    assert.equal(await w.visit.rcpt('TO:<u@one.example>'), OK);
+    assert.equal(await w.visit.data(MAIL), '250 2.0.0');
+    assert.deepEqual(left(w), { held: [['u@one.example']], drafts: 0 });
+    assert.deepEqual(
+      w.fake.commands.filter((line) => line.startsWith('MAIL')),
+      [],
+    );
+    // Another mail of the session is put to it.
+    assert.deepEqual(await rcpt(w, 'u@one.example'), [OK]);
+    assert.equal(await w.visit.data(MAIL), '250 2.0.0');
+    assert.equal(w.fake.mails.length, 1);
+  });
+
   test('a session that ends within a mail leaves nothing, here and there', async () => {
     const w = await world();
     assert.deepEqual(await rcpt(w, 'u@one.example'), [OK]);

@@ -185,6 +185,8 @@ export class ThroughMail {
     const line = await lines.to(site);
     if ('kind' in line) return this.#trouble(line.why);
     this.#line = line;
+    // RFC 6531 §3.2: not without its consent. What becomes of a mail that needs it is the handover's to say.
+    if (envelope.smtputf8 && !line.client.offer.smtpUtf8) return this.#hold('it does not offer SMTPUTF8');
     let heard = await line.client.mail(envelope, size);
     // It was closed over there since the last mail, and we had not heard of it.
     if (isLost(heard) && (heard.lost === 'closed' || heard.lost === 'bye') && this.#again) {
