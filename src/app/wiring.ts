@@ -6,34 +6,24 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SiteAuthenticator } from '../auth/authenticator.ts';
-import { sitesByLogin } from '../auth/logins.ts';
 import { SecretStore } from '../auth/store.ts';
 import type { Clock, Instant } from '../base/clock.ts';
 import { type Keyed, type KeyedTable, openKeyed } from '../base/keyed.ts';
 import type { Log } from '../base/log.ts';
-import { type NetworkSet, networkSet } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import { createResolver, systemServers } from '../dns/resolver.ts';
-import { batchHandover } from '../handover/batch/batch.ts';
 import { Mailboxes } from '../handover/mailbox/mailboxes.ts';
-import { nowhere } from '../handover/nowhere.ts';
 import { turnedLine } from '../handover/odmr/odmr.ts';
-import type { Handover } from '../handover/port.ts';
-import { outboundHandover } from '../handover/push/outbound.ts';
-import { pushHandover } from '../handover/push/push.ts';
-import { canonicalDomain } from '../mail/address.ts';
 import { Notices } from '../notify/notices.ts';
 import { CallDesk } from '../operate/call/desk.ts';
 import { createCallServer } from '../operate/call/engine.ts';
 import type { Blocklists } from '../policy/blocklist/blocklists.ts';
 import { Escapes } from '../policy/escape.ts';
 import { Policy } from '../policy/pipeline.ts';
-import type { Settings, Standings } from '../policy/ports.ts';
+import type { Standings } from '../policy/ports.ts';
 import { httpsGet } from '../policy/roster/get.ts';
 import { Rosters } from '../policy/roster/rosters.ts';
 import { WhileUp } from '../policy/while-up.ts';
-import { judgeRcpt } from '../primary/classify.ts';
-import { Ourselves } from '../primary/ourselves.ts';
 import { Primaries } from '../primary/primaries.ts';
 import { Pulse } from '../primary/pulse.ts';
 import type { Engine } from '../protocol/engine.ts';
@@ -52,25 +42,12 @@ import { FOREIGN_POLICY, type QueuePolicy, sitePolicy } from '../schedule/policy
 import { type Rerouted, reroute } from '../schedule/reroute.ts';
 import { callTurned } from '../schedule/turned.ts';
 import type { CallAnswer } from '../site/call.ts';
-import { type Claim, type Site, SiteDirectory } from '../site/site.ts';
+import { type Claim, SiteDirectory } from '../site/site.ts';
 import { openLogSpool } from '../spool/log/index.ts';
-import { OPERATOR_QUEUE, type QueueName, type Spool } from '../spool/port.ts';
+import type { QueueName, Spool } from '../spool/port.ts';
+import { type Current, derive } from './current.ts';
 import { openGate } from './gate.ts';
-
-/** The configuration in force, and what is derived from it. Replaced as a whole. */
-export interface Current {
-  readonly config: Config;
-  readonly directory: SiteDirectory;
-  readonly settings: Settings;
-  readonly ourselves: Ourselves;
-  /** `peers:` */
-  readonly isPeer: NetworkSet;
-  /** `limits.allow:` */
-  readonly allowed: NetworkSet;
-  /** `auth.cleartext:` */
-  readonly cleartext: NetworkSet;
-  readonly sitesOf: (login: string) => readonly string[];
-}
+import { BATCH_FOLDER, handovers } from './handovers.ts';
 
 /** The rooms, joined; nothing listens yet. */
 export interface Server {
@@ -103,9 +80,6 @@ export interface CannotStart {
   readonly kind: 'failed';
   readonly why: string;
 }
-
-/** In the spool folder: batches on their way to a command. */
-const BATCH_FOLDER = 'batch';
 
 /** For what nobody may guess: the boundaries of notices. For jitter and order Math.random will do. */
 const random = (): number => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
@@ -162,47 +136,14 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
   const queueFor = (domain: string): QueueName =>
     held.current.directory.byDomain(domain)?.name ?? `>${domain}`;
 
-  const handoverOf = (site: Site): Handover => {
-    switch (site.collect.kind) {
-      case 'push':
-      case 'etrn':
-        return pushHandover({ site, primaries, clock, log });
-      case 'odmr':
-      case 'mailbox':
-        return nowhere;
-      case 'batch':
-        return {
-          ...batchHandover({
-            site,
-            batch: site.collect.batch,
-            hostname: held.current.config.hostname,
-            folder: join(held.current.config.spool, BATCH_FOLDER),
-            env: process.env,
-            clock,
-            log,
-          }),
-          callOver: () => batches.look(site.name),
-        };
-    }
-  };
-  const handoverFor = (queue: QueueName): Handover | null => {
-    if (queue === OPERATOR_QUEUE) return null;
-    if (queue.startsWith('>')) {
-      const { ourselves, config } = held.current;
-      const domain = queue.slice(1);
-      return outboundHandover({
-        domain,
-        way: config.outbound,
-        resolver,
-        clock,
-        log,
-        random: Math.random,
-        ourselves,
-      });
-    }
-    const site = held.current.directory.byName(queue);
-    return site ? handoverOf(site) : null;
-  };
+  const handoverFor = handovers({
+    current: () => held.current,
+    primaries,
+    resolver,
+    batchOver: (site) => batches.look(site),
+    clock,
+    log,
+  });
   const policyFor = (queue: QueueName): QueuePolicy | null => {
     if (queue.startsWith('>')) return FOREIGN_POLICY;
     const site = held.current.directory.byName(queue);
@@ -257,10 +198,6 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     directory,
     standings,
     primaries,
-    isTrouble: (reply, address) => {
-      const recipients = [{ address }];
-      return judgeRcpt(reply, { sender: '', recipients, body: '7bit', smtputf8: false }) === 'trouble';
-    },
   });
   const policy = new Policy({ settings, directory, primaries, standings, recipients, spool });
   const call = (site: string, by: string, from?: string): CallAnswer => {
@@ -419,27 +356,6 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
       gate.close();
       keyed.close();
     },
-  };
-}
-
-function derive(config: Config, token: string): Current {
-  const { hostname, also, postmaster, limits } = config;
-  const { names, addresses } = also;
-  return {
-    config,
-    directory: new SiteDirectory(config.sites),
-    settings: {
-      hostname,
-      names: [hostname, ...names].map(canonicalDomain),
-      addresses,
-      ...(postmaster !== undefined && { postmaster }),
-      sizeLimit: limits.size,
-    },
-    ourselves: new Ourselves({ hostname, names, addresses, token }),
-    isPeer: networkSet(config.peers),
-    allowed: networkSet(config.conduct.allow),
-    cleartext: networkSet(config.auth.cleartext),
-    sitesOf: sitesByLogin(config.sites),
   };
 }
 

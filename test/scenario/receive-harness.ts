@@ -248,7 +248,6 @@ export class House {
       directory: () => this.directory,
       standings,
       primaries: { connect: (site, signal) => this.connect(site, signal) },
-      isTrouble: () => false,
     });
     this.receiver = createReceiver({
       ...shared,

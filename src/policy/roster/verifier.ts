@@ -11,6 +11,7 @@ import { type Clock, type Instant, MINUTE, SECOND, sleep } from '../../base/cloc
 import type { Log } from '../../base/log.ts';
 import { domainOf } from '../../mail/address.ts';
 import { describe, isPositive, isTransient, type Reply } from '../../mail/reply.ts';
+import { judgeRcpt } from '../../primary/classify.ts';
 import type { Primaries } from '../../primary/primaries.ts';
 import type { Reached } from '../../primary/reach.ts';
 import { askRecipient } from '../../protocol/smtp/client/ask.ts';
@@ -28,8 +29,6 @@ export interface VerifierMeans {
   readonly log: Log;
   readonly random: () => number;
   readonly primaries: Pick<Primaries, 'connect'>;
-  /** A reply to RCPT that is not about the recipient: relaying denied, our address listed. */
-  readonly isTrouble: (reply: Reply, address: string) => boolean;
 }
 
 /** What it has to know of the site, and whom it tells. */
@@ -228,7 +227,7 @@ export class Verifier {
 
   /** The reply to RCPT; null if there is none that would be about the recipient. */
   async #rcpt(address: string): Promise<Reply | null> {
-    const { clock, isTrouble } = this.#means;
+    const { clock } = this.#means;
     const { signal } = this.#stop;
     await sleep(clock, Math.max(0, this.#lastAt + PACE - clock.monotonic()), signal);
     if (signal.aborted) return null;
@@ -297,3 +296,7 @@ export class Verifier {
     wire.expect(DEADLINE / 2, () => wire.end());
   }
 }
+
+/** A reply to RCPT that is not about the recipient: relaying denied, our address listed. */
+const isTrouble = (reply: Reply, address: string): boolean =>
+  judgeRcpt(reply, { sender: '', recipients: [{ address }], body: '7bit', smtputf8: false }) === 'trouble';
