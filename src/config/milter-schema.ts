@@ -66,7 +66,7 @@ const timeouts = section({
   content: v.duration
     .prefault('5m')
     .describe(
-      'For the answer to the end of the mail; each word of progress begins it anew, up to 15 minutes.',
+      'For the answer to the end of the mail; each word of progress begins it anew, up to 9 minutes.',
     ),
 });
 

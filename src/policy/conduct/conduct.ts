@@ -1,5 +1,5 @@
 /**
- * The checks of conduct, and what they have in common. Where each stands in the gate is said in `app/wiring.ts`.
+ * The checks of conduct, and what they have in common. Where each stands in the gate is said in `app/gate.ts`.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { KeyedTable } from '../../base/keyed.ts';

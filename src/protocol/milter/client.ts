@@ -36,8 +36,8 @@ export interface Verdict {
   readonly changes: readonly Change[];
 }
 
-/** However often it says that it is at work: RFC 5321 §4.5.3.2.6 gives us 10 minutes in all. */
-const LONGEST_WORK = 15 * MINUTE;
+/** However often it says that it is at work: a sender gives up after 10 minutes (RFC 5321 §4.5.3.2.6), and would send it again. */
+const LONGEST_WORK = 9 * MINUTE;
 /** Changes of one mail, but for the pieces of its body. */
 const MOST_CHANGES = 2000;
 /** What a piece of a body counts for, if it is smaller. */
