@@ -88,6 +88,12 @@ function draughtsOf(birth: Birth, at: number): BirthDraughts {
 
 const allOf = ({ message, held }: BirthDraughts): Draught[] => [message, ...held.map((h) => h.draught)];
 
+/**
+ * The newest of a queue that is longer than this is not wanted soon, so it is not cached: what is kept for a while
+ * and then dropped costs the garbage collector most.
+ */
+const SHORT = 512;
+
 /** Version of the state that an entry is born with. */
 const FIRST_STATE = 1;
 
@@ -260,7 +266,8 @@ export class LogStore {
       this.placeState(row, segment, offset);
     }
     if (item.large || birth.top > 1) this.share(birth.mail, birth.entries.length, birth.top);
-    this.cache.put({ segment: segment.number, offset, item, detail, data: birth.head });
+    if (birth.entries.some(({ queue }) => this.index.queue(queue).count <= SHORT))
+      this.cache.put({ segment: segment.number, offset, item, detail, data: birth.head });
     for (const entry of birth.entries) this.arrival(entry.queue);
   }
 
