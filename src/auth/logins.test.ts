@@ -22,7 +22,13 @@ test('a site that cannot do without a login and has none with a secret is told o
   const needs = (site: { name: string }) => (site.name === 'acme' ? null : 'it collects by odmr');
   const said = loginWarnings({ path: '/nowhere/secrets', sites: SITES, needs });
   assert.deepEqual(said, [
-    'the site "two" has no login with a secret, but it collects by odmr: restante secret set acme',
-    'the site "closed" has no login with a secret, but it collects by odmr: name one in "logins"',
+    {
+      path: ['sites', 'two'],
+      text: 'has no login with a secret, but it collects by odmr: restante secret set acme',
+    },
+    {
+      path: ['sites', 'closed'],
+      text: 'has no login with a secret, but it collects by odmr: name one in "logins"',
+    },
   ]);
 });

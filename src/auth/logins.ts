@@ -2,6 +2,7 @@
  * Which login may act for which sites, and what `restante check` has to say of logins and secrets beside
  * mistakes in the configuration: nothing of that stops the server.
  */
+import type { Finding } from '../config/load.ts';
 import { logins, type Site } from '../site/site.ts';
 import { prepared } from './prep.ts';
 import { readSecrets } from './store.ts';
@@ -24,20 +25,20 @@ export interface LoginNeeds {
   readonly needs: (site: Site) => string | null;
 }
 
-export function loginWarnings({ path, sites, needs }: LoginNeeds): string[] {
+export function loginWarnings({ path, sites, needs }: LoginNeeds): Finding[] {
   const read = readSecrets(path);
-  if (read.kind === 'bad') return [`secrets cannot be used: ${path}: ${read.why}`];
+  if (read.kind === 'bad') return [{ path: [], text: `secrets cannot be used: ${path}: ${read.why}` }];
   const names = new Set(read.kind === 'ok' ? read.kept.secrets.keys() : []);
   const used = new Set(sites.flatMap((site) => logins(site).map(prepared)));
   const idle = [...names]
     .filter((name) => !used.has(name))
-    .map((name) => `the login "${name}" has a secret, and belongs to no site`);
+    .map((name) => ({ path: [], text: `the login "${name}" has a secret, and belongs to no site` }));
   const lacking = sites.flatMap((site) => {
     const why = needs(site);
     if (why === null || logins(site).some((login) => names.has(prepared(login)))) return [];
     const [first] = logins(site);
     const remedy = first === undefined ? 'name one in "logins"' : `restante secret set ${first}`;
-    return [`the site "${site.name}" has no login with a secret, but ${why}: ${remedy}`];
+    return [{ path: ['sites', site.name], text: `has no login with a secret, but ${why}: ${remedy}` }];
   });
   return [...idle, ...lacking];
 }

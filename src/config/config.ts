@@ -5,6 +5,7 @@
 import type { HostPort, Site, TlsPolicy } from '../site/site.ts';
 import type { BlocklistSettings } from './blocklists.ts';
 import type { Conduct } from './conduct.ts';
+import type { Finding } from './load.ts';
 import type { MilterRule } from './milter-schema.ts';
 
 export type Outbound =
@@ -110,7 +111,12 @@ export interface Problem {
 }
 
 export type Loaded =
-  | { readonly kind: 'ok'; readonly config: Config }
+  | {
+      readonly kind: 'ok';
+      readonly config: Config;
+      /** Where in the file something is that was found later. */
+      readonly locate: (finding: Finding) => Problem;
+    }
   | { readonly kind: 'bad'; readonly problems: readonly Problem[] };
 
 export const DEFAULT_SPOOL = '/var/spool/restante';

@@ -57,7 +57,7 @@ export function parseConfig(text: string, file: string): Loaded {
   const checked = schema.safeParse(value, { reportInput: true });
   if (!checked.success) return bad(checked.error.issues.flatMap((issue) => findings(issue, [])).map(show));
   const built = build(checked.data, file);
-  return built.kind === 'ok' ? built : bad(built.findings.map(show));
+  return built.kind === 'ok' ? { ...built, locate: show } : bad(built.findings.map(show));
 }
 
 function bad(problems: Problem[]): Loaded {

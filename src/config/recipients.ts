@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { DAY, HOUR, MINUTE } from '../base/clock.ts';
-import type { ListSource, RecipientSource, Site, Verify } from '../site/site.ts';
+import type { ListSource, RecipientSource, Verify } from '../site/site.ts';
 import type { Finding } from './load.ts';
 import type { WrittenSite } from './schema.ts';
 
@@ -86,16 +86,4 @@ function tokenIn(file: string, paths: Paths, found: Finding[], at: readonly Prop
   const [line = ''] = readFileSync(path, 'utf8').split(/\r?\n/, 1);
   if (line === '') found.push({ path: [...at, 'token_file'], text: `${path} has no first line` });
   return line;
-}
-
-/** What a site without a roster should be told by `restante check`. */
-export function rosterWarnings(sites: readonly Site[]): string[] {
-  return sites.flatMap(({ name, recipients, collect }) =>
-    recipients.kind === 'any' && collect.kind !== 'push'
-      ? [
-          `sites.${name}: any recipient is taken: by "collect: ${collect.kind}" nobody can be asked for them; ` +
-            'give it a list, by recipients: { file: PATH } or { http: URL }',
-        ]
-      : [],
-  );
 }

@@ -41,6 +41,10 @@ export interface Inspection {
    * after the other; after a refusal nobody is asked.
    */
   end(whole: Whole): Soon<Opinion>;
+  /** Others have changed the mail since `end`; this is what will be written. */
+  rewritten?(whole: Whole): Soon<void>;
+  /** After `end` of all: what they said has been done, or will not be. */
+  over?(): void;
   /** The mail came to nothing. Idempotent. */
   abort(): void;
 }

@@ -40,18 +40,33 @@ export class Inspections {
 
   /** The first refusal, or what stands above the body. Each sees what those before it have changed. */
   async end(): Promise<Refusal | Passed> {
+    try {
+      return await this.#ask();
+    } finally {
+      for (const inspection of this.#inspections) inspection.over?.();
+    }
+  }
+
+  async #ask(): Promise<Refusal | Passed> {
     const kept = this.#state !== 'too long';
     let header: Buffer = Buffer.concat(this.#header);
     let unchanged = false;
-    for (const inspection of this.#inspections) {
-      const opinion = await inspection.end({ header: kept ? header : null, body: () => this.#draft.read() });
+    /** The number of the last one that changed something. */
+    let changer = 0;
+    const body = () => this.#draft.read();
+    for (const [i, inspection] of this.#inspections.entries()) {
+      const opinion = await inspection.end({ header: kept ? header : null, body });
       if (opinion.kind !== 'accept') return opinion;
-      const { edits = [], body } = opinion;
-      if (kept) {
-        header = editHeader(header, edits);
-        if (body) await this.#replace(body);
-      } else if (edits.length > 0 || body) unchanged = true;
+      const { edits = [], body: another } = opinion;
+      if (edits.length === 0 && !another) continue;
+      unchanged = !kept;
+      if (!kept) continue;
+      changer = i;
+      header = editHeader(header, edits);
+      if (another) await this.#replace(another);
     }
+    for (const inspection of this.#inspections.slice(0, changer))
+      await inspection.rewritten?.({ header, body });
     return { kind: 'passed', header, unchanged };
   }
 

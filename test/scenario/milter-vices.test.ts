@@ -100,6 +100,31 @@ describe('a filter that', () => {
     }
   });
 
+  test('writes bodies beyond the room of all mails together is met as its rule says, and not blamed', async () => {
+    const chunk = say('b', Buffer.alloc(1_000_000, 'x'));
+    const asked = Array.from({ length: 30 }, () => chunk);
+    // The first two stay in memory, as long as these filters do not come to an end.
+    const holding = (nth: number) => (nth < 2 ? asked : [...asked, CONTINUE]);
+    let nth = 0;
+    const world = new MilterHouse([{ answers: { E: () => holding(nth++) } }]);
+    const first = world.house.visit();
+    const started = [first, world.house.visit()].map((visit) =>
+      visit.send('a@sender.example', ['u@one.example'], MAIL),
+    );
+    for (let i = 0; i < 60; i++) await world.clock.advance(SECOND);
+    assert.equal(nth, 2);
+    assert.equal(await send(world), '451 4.7.1');
+    assert.match(String(world.house.logged('mail refused')[0]?.why), /no room for another body/);
+    assert.deepEqual(world.failures, []);
+    // Given back, whatever became of those mails.
+    await world.patiently(Promise.all(started));
+    for (let i = 0; i < 3; i++) {
+      world.rules = world.rules.map((rule) => ({ ...rule, name: `again ${i}` }));
+      assert.equal(await send(world), '250 2.0.0');
+    }
+    assert.equal(world.house.spool.mails.at(-1)?.body.length, 30_000_002);
+  });
+
   test('speaks out of turn is lost: its words are not taken for the next answer', async () => {
     const world = new MilterHouse([{ answers: { H: Buffer.concat([CONTINUE, say('a')]) } }]);
     assert.equal(await send(world), '451 4.7.1');

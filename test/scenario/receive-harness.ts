@@ -196,6 +196,8 @@ export class House {
   readonly standings = new Map<string, Standing>();
   /** For `through`. */
   readonly knownGood = new Set<string>();
+  /** What the roster was told by `through`. */
+  readonly learned: { readonly site: string; readonly address: string; readonly refusal?: Reply }[] = [];
   /** How a primary is reached: by `through`, and to ask for recipients. */
   connect: Connector['connect'] = async () => ({
     kind: 'trouble',
@@ -261,7 +263,10 @@ export class House {
       throughs: new Throughs({
         whileUp,
         connector: { connect: (site, signal) => this.connect(site, signal) },
-        roster: { isKnownGood: (_site, address) => this.knownGood.has(address) },
+        roster: {
+          isKnownGood: (_site, address) => this.knownGood.has(address),
+          learn: (site, said) => void this.learned.push(...said.map((one) => ({ site, ...one }))),
+        },
         clock: this.clock,
         log,
       }),

@@ -55,6 +55,28 @@ function left({ house }: World): { held: string[][]; drafts: number } {
 }
 const NOTHING = { held: [], drafts: 0 };
 
+describe('the roster learns', () => {
+  test('who is taken; a refusal only of one that was good, and not while the primary is wary', async () => {
+    const w = await world({
+      script: (s, arg) => (s === 'rcpt' && /no/.test(arg) ? '550 5.1.1 no' : undefined),
+    });
+    w.house.knownGood.add('no-more@one.example');
+    assert.deepEqual(await rcpt(w, 'u@one.example', 'no-more@one.example', 'no@one.example'), [
+      OK,
+      '550 5.1.1',
+      '550 5.1.1',
+    ]);
+    const learned = w.house.learned.map(({ site, address, refusal }) => [site, address, refusal?.code]);
+    assert.deepEqual(learned, [
+      ['one', 'u@one.example', undefined],
+      ['one', 'no-more@one.example', 550],
+    ]);
+    w.house.standings.set('one', { up: true, wary: true });
+    assert.deepEqual(await rcpt({ ...w, visit: w.house.visit() }, 'no-more@one.example'), ['451 4.3.0']);
+    assert.equal(w.house.learned.length, 2);
+  });
+});
+
 describe('a mail that the primary takes', () => {
   test('is there before 250 is said, with its envelope, our Received field and each octet; nothing stays here', async () => {
     const w = await world();

@@ -1,8 +1,8 @@
-/** `restante check`: is the configuration file good? 0, or 2 with all that is wrong. */
+/** `restante check`: is the configuration file good? 0, with warnings where there are any; or 2 with all that is wrong. */
 import { loginWarnings } from '../../auth/logins.ts';
 import { showProblem } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
-import { rosterWarnings } from '../../config/recipients.ts';
+import { warningsOf } from '../../config/warnings.ts';
 import type { Site } from '../../site/site.ts';
 import { type Common, type Context, configFile } from './context.ts';
 import { count, printJson } from './format.ts';
@@ -17,8 +17,13 @@ export async function check(context: Context, options: Common): Promise<Exit> {
     return 2;
   }
   const { file, sites, secrets } = loaded.config;
-  const warnings = [...loginWarnings({ path: secrets, sites, needs: needsLogin }), ...rosterWarnings(sites)];
-  if (!options.json) for (const text of warnings) terminal.err(`${file}: warning: ${text}\n`);
+  const warnings = [
+    ...warningsOf(loaded.config),
+    ...loginWarnings({ path: secrets, sites, needs: needsLogin }),
+  ]
+    .map((finding) => loaded.locate(finding))
+    .map((at) => ({ ...at, text: `warning: ${at.text}` }));
+  if (!options.json) for (const warning of warnings) terminal.err(`${showProblem(warning)}\n`);
   const domains = sites.reduce((sum, site) => sum + site.domains.length, 0);
   if (options.json) printJson(terminal, { ok: true, problems: [], warnings });
   else terminal.out(`${file}: good: ${count(sites.length, 'site')}, ${count(domains, 'domain')}\n`);

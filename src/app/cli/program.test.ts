@@ -297,6 +297,33 @@ describe('command line', () => {
     assert.equal(problems[1].line, 2);
   });
 
+  test('check warns of what is hardly meant, with its place, and exits 0', async () => {
+    const file = join(folder, 'odd.yaml');
+    writeFileSync(
+      file,
+      'hostname: mx2.example.net\npeers: [10.0.0.0/8, 0.0.0.0/0]\nauth: { cleartext: ["::/0"] }\nsites:\n' +
+        '  acme:\n    domains: [a.example]\n    collect: etrn\n    recipients: any\n    primary: 192.0.2.1\n' +
+        '    send: { domains: [a.example], from: [32.0.0.0/4] }\n',
+    );
+    const { exit, out, err } = await restante('check', {}, file);
+    assert.deepEqual([exit, /: good: 1 site/.test(out)], [0, true], err);
+    const places = err
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/^.*\/odd\.yaml:/, '').slice(0, 50));
+    assert.deepEqual(
+      places,
+      [
+        '8:17: warning: sites.acme.recipients: any recipient is taken: by "collect',
+        '2:8: warning: peers: 0.0.0.0/0 is a large part of the Internet',
+        '3:20: warning: auth.cleartext: ::/0 is a large part of the Int',
+        '10:41: warning: sites.acme.send.from: 32.0.0.0/4 is a large',
+      ].map((line) => line.slice(0, 50)),
+    );
+    const json = JSON.parse((await restante('check --json', {}, file)).out);
+    assert.deepEqual([json.ok, json.problems.length, json.warnings[0].line], [true, 0, 8]);
+  });
+
   test('without a server: one line, and 1; with a file that is broken at other places it is found all the same', async () => {
     const other = join(mkdtempSync(join(tmpdir(), 'cli-')), 'r.yaml');
     writeFileSync(other, 'hostname: oops\nspool: here\n');

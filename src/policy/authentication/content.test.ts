@@ -8,6 +8,7 @@ import { SystemClock } from '../../base/clock.ts';
 import type { Authentication } from '../../config/config.ts';
 import { MemoryResolver } from '../../dns/memory.ts';
 import type { MailAuthentication } from '../../mail/envelope.ts';
+import type { Inspector, Opinion } from '../inspect.ts';
 import { AuthenticationInspector } from './content.ts';
 import { Spf } from './spf.ts';
 import { SpfCheck } from './spf-check.ts';
@@ -68,7 +69,7 @@ const workers = new Workers({
 });
 after(() => workers.close());
 
-function house(changed: Partial<Authentication> = {}): House {
+function house(changed: Partial<Authentication> = {}, ...behind: Inspector[]): House {
   settings = { ...USUAL, ...changed };
   const spf = new Spf({ resolver, clock, hostname: () => 'mx2.restante.example' });
   const inspector = new AuthenticationInspector({
@@ -77,7 +78,7 @@ function house(changed: Partial<Authentication> = {}): House {
     now: () => clock.now(),
   });
   const site = makeSite('one', ['one.example']);
-  return new House([site], {}, undefined, [new SpfCheck(spf, () => settings.spf)], [inspector]);
+  return new House([site], {}, undefined, [new SpfCheck(spf, () => settings.spf)], [inspector, ...behind]);
 }
 
 interface Sign {
@@ -375,6 +376,59 @@ describe('ARC', () => {
       whole.replace('Hello', 'Hallo'),
     );
     assert.equal(broken.found?.arc?.result, 'fail');
+  });
+
+  /** As a milter behind us. */
+  const changing = (opinion: Opinion): Inspector => ({
+    name: 'changing',
+    begin: () => ({ end: () => opinion, abort: () => {} }),
+  });
+  const sealAgain = async (opinion: Opinion, content: string) => {
+    const first = house({ ...sealing, dmarc: 'report' }, changing(opinion));
+    const came = await give(first, 'x@nowhere.example', content);
+    assert.equal(came.said, '250 2.0.0', came.why);
+    const held = first.spool.mails.at(-1);
+    // Without our Received: the next one is another server.
+    const head = came.head.replace(/^Received:(?:[^\r]|\r\n[ \t])*\r\n/, '');
+    return { ...came, whole: `${head}${held?.body.toString('latin1')}` };
+  };
+
+  test('our seal is over what is written, whatever was changed behind us', async () => {
+    const mail = await signed(mailFrom('a@author.example'), { domain: 'author.example' });
+    const changes: Opinion[] = [
+      { kind: 'accept', body: [Buffer.from('another body\r\n')] },
+      {
+        kind: 'accept',
+        edits: [{ kind: 'replace', name: 'Subject', at: 1, value: Buffer.from(' changed') }],
+      },
+    ];
+    for (const opinion of changes) {
+      const once = await sealAgain(opinion, mail);
+      assert.equal(once.whole.match(/^ARC-Seal:/gm)?.length, 1);
+      assert.match(once.head, /ARC-Authentication-Results: i=1;[\s\S]*?dkim=pass/);
+      const next = await give(house({ ...sealing, dmarc: 'report' }), 'x@nowhere.example', once.whole);
+      assert.equal(next.found?.arc?.result, 'pass', next.head);
+      // The chain held when it came in: that stays said, though its older signature is broken now.
+      const twice = await sealAgain({ kind: 'accept', body: [Buffer.from('a third\r\n')] }, once.whole);
+      assert.match(twice.head, /ARC-Seal: i=2; [\s\S]*?cv=pass/);
+      const last = await give(house({ ...sealing, dmarc: 'report' }), 'x@nowhere.example', twice.whole);
+      assert.equal(last.found?.arc?.result, 'pass', last.said);
+    }
+  });
+
+  test('a filter behind us that seals has the last word', async () => {
+    const mail = await signed(mailFrom('a@author.example'), { domain: 'author.example' });
+    const other = await give(house(sealing), 'x@nowhere.example', mail);
+    const fields = other.head.match(/^ARC-(?:[^\r]|\r\n[ \t])*/gm) ?? [];
+    const edits = fields.map((field) => ({
+      kind: 'insert' as const,
+      name: field.slice(0, field.indexOf(':')),
+      value: Buffer.from(field.slice(field.indexOf(':') + 1)),
+      before: 0,
+    }));
+    const came = await sealAgain({ kind: 'accept', edits }, mail);
+    assert.equal(came.head.match(/^ARC-Seal:/gm)?.length, 1);
+    assert.ok(came.marks.includes('arc seal left to the filter that sealed'), String(came.marks));
   });
 });
 

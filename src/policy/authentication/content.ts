@@ -13,9 +13,9 @@ import type { Authentication } from '../../config/config.ts';
 import { HeaderCollector, headerEnd } from '../../mail/header.ts';
 import type { HeaderEdit } from '../../mail/header-edit.ts';
 import type { Findings } from '../findings.ts';
-import type { Inspected, Inspection, Inspector, Opinion } from '../inspect.ts';
+import type { Inspected, Inspection, Inspector, Opinion, Whole } from '../inspect.ts';
 import { defer, type Refusal, reject } from '../verdict.ts';
-import type { Examined } from './examine.ts';
+import type { Arrived, Examined } from './examine.ts';
 import { forgedResults, resultsBody, resultsField, spfInfo } from './results.ts';
 import type { Examination, Skipped, Workers } from './workers.ts';
 
@@ -49,14 +49,18 @@ class Look implements Inspection {
   readonly #now: () => number;
   readonly #header?: HeaderCollector;
   #inHeader = true;
-  readonly #examination?: Examination | Skipped;
+  readonly #begin: () => Examination | Skipped;
+  #examination?: Examination | Skipped;
+  /** What was put on top. */
+  #sealed?: Pick<Examined, 'seal' | 'arrived'>;
 
   constructor(mail: Inspected, settings: Authentication, { workers, now }: ContentOptions) {
     this.#mail = mail;
     this.#settings = settings;
     this.#now = now;
     if (settings.results) this.#header = new HeaderCollector();
-    if (settings.dkim) this.#examination = workers.begin();
+    this.#begin = () => workers.begin();
+    if (settings.dkim) this.#examination = this.#begin();
   }
 
   write(chunk: Uint8Array): void {
@@ -73,7 +77,25 @@ class Look implements Inspection {
     }
     const refusal = examined && this.#settings.dmarc === 'obey' ? refusalOf(examined, findings) : null;
     if (refusal) return refusal;
+    if (examined) this.#sealed = examined;
     return { kind: 'accept', edits: this.#onTop(examined, findings) };
+  }
+
+  /** A seal over what the mail was would be broken: it is made again, over what will be written. */
+  async rewritten({ header, body }: Whole): Promise<void> {
+    const { seal = [], arrived } = this.#sealed ?? {};
+    if (seal.length === 0 || !arrived) return;
+    const { fields } = this.#mail.findings;
+    fields.splice(0, fields.length, ...fields.filter((field) => !seal.includes(field)));
+    this.#examination = this.#begin();
+    if ('write' in this.#examination) {
+      if (header) this.#examination.write(header);
+      // What can't be read now can't be written either: the commit will say so.
+      for await (const piece of body()) this.#examination.write(piece);
+    }
+    const examined = await this.#examined('arc seal', arrived);
+    for (const mark of examined?.marks ?? []) this.#mail.findings.mark(mark);
+    fields.push(...(examined?.seal ?? []));
   }
 
   abort(): void {
@@ -81,16 +103,16 @@ class Look implements Inspection {
   }
 
   /** Null: nothing was examined; why is marked. */
-  async #examined(): Promise<Examined | null> {
+  async #examined(what = 'dkim', arrived?: Arrived): Promise<Examined | null> {
     const { findings, mail } = this.#mail;
     const examination = this.#examination;
     if (!examination) return null;
-    const facts = { sender: mail.sender, now: this.#now() };
+    const facts = { sender: mail.sender, now: this.#now(), ...(arrived && { arrived }) };
     const spf = findings.authentication?.spf;
     const got =
       'write' in examination ? await examination.end({ ...facts, ...(spf && { spf }) }) : examination;
     if (!('skipped' in got)) return got;
-    findings.mark(`dkim skipped: ${got.skipped}`);
+    findings.mark(`${what} skipped: ${got.skipped}`);
     return null;
   }
 

@@ -28,7 +28,19 @@ export interface Facts {
   readonly spf?: MailAuthentication['spf'];
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** Others have changed the mail since it was examined: only our seal is made anew, over what it is now. */
+  readonly arrived?: Arrived;
 }
+
+/** What our seal says of a mail as it came in, whatever others make of it afterwards (RFC 8617 §5.1). */
+export interface Arrived {
+  readonly chain: ChainStatus;
+  /** How many ARC sets it had. */
+  readonly sets: number;
+  readonly results: string;
+}
+type ChainStatus = Pick<ArcResult['status'], 'result' | 'shouldSeal'>;
+type ArcResult = Awaited<ReturnType<typeof verifyArc>>;
 
 export interface Examined {
   readonly authentication: Omit<MailAuthentication, 'spf'>;
@@ -36,6 +48,8 @@ export interface Examined {
   readonly results: string;
   /** The fields of our ARC set, each complete. */
   readonly seal: readonly string[];
+  /** There if it may be sealed. */
+  readonly arrived?: Arrived;
   /** DNS did not answer what might have made it pass. */
   readonly doubtful: boolean;
   readonly marks: readonly string[];
@@ -69,15 +83,26 @@ export async function examine(
     rejectRsaSha1: true,
     ...(sealing && { seal: sealing }),
   });
-  const { sender, spf, now } = await facts();
+  const { sender, spf, now, arrived } = await facts();
   const infos: ResultInfo[] = [...spfInfo(spf, sender), ...verified.results.map((r) => r.info ?? '')];
   const marks: string[] = [];
+  const sealed = async (as: Arrived) => (sealing ? sealOf(verified, as, { ...sealing, now }, marks) : []);
+  if (arrived) {
+    const seal = await sealed(arrived);
+    return { authentication: {}, results: arrived.results, seal, doubtful: false, marks };
+  }
   const chain =
     looking.arc && verified.arc ? await verifyArc(verified.arc as ARCData, { resolver: ask }) : undefined;
   if (chain?.info) infos.push(chain.info);
   const dmarc = looking.dmarc === 'off' ? undefined : await dmarcOf(verified, spf, ask, infos);
   const results = resultsBody(looking.authservId, infos.filter(Boolean));
   const dkim = dkimOf(verified);
+  const { result, shouldSeal } = chain?.status ?? {};
+  const as = result && {
+    chain: { result, ...(shouldSeal !== undefined && { shouldSeal }) },
+    sets: setsOf(verified),
+    results,
+  };
   return {
     authentication: {
       dkim,
@@ -85,7 +110,8 @@ export async function examine(
       ...(chain && { arc: { result: chain.status.result } }),
     },
     results,
-    seal: sealing && chain ? await sealOf(verified, chain, { ...sealing, results, now }, marks) : [],
+    seal: as ? await sealed(as) : [],
+    ...(as && { arrived: as }),
     doubtful: spf?.result === 'temperror' || verified.results.some((r) => r.status.result === 'temperror'),
     marks,
   };
@@ -153,20 +179,27 @@ const policyOf = ({ status, policy }: Evaluated): NonNullable<MailAuthentication
   ...(policy !== undefined && { policy }),
 });
 
-type Sealing = { signingDomain: string; selector: string; privateKey: string; results: string; now: number };
+type Sealing = { signingDomain: string; selector: string; privateKey: string; now: number };
+
+const setsOf = ({ arc }: Verified): number => (arc && 'chain' in arc && arc.chain ? arc.chain.length : 0);
 
 /** RFC 8617 §5.1: on top of a chain that holds, or as its first set. */
 async function sealOf(
-  { headers, arc, seal }: Verified,
-  { status }: Awaited<ReturnType<typeof verifyArc>>,
-  { results, now, ...keys }: Sealing,
+  verified: Verified,
+  { chain, sets, results }: Arrived,
+  { now, ...keys }: Sealing,
   marks: string[],
 ): Promise<string[]> {
-  if (!arc || (status.result !== 'none' && status.result !== 'pass' && !status.shouldSeal)) return [];
+  const { headers, arc, seal } = verified;
+  if (!arc || (chain.result !== 'none' && chain.result !== 'pass' && !chain.shouldSeal)) return [];
+  if (setsOf(verified) !== sets) {
+    marks.push('arc seal left to the filter that sealed');
+    return [];
+  }
   const made = await createSeal(false, {
     headers,
     arc,
-    seal: { ...keys, ...seal, cv: status.result, authResults: results, signTime: new Date(now) },
+    seal: { ...keys, ...seal, cv: chain.result, authResults: results, signTime: new Date(now) },
   });
   for (const error of made.errors)
     marks.push(`arc seal: ${error.err.code ?? error.err.message}`.slice(0, 80));

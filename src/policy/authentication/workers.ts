@@ -19,7 +19,7 @@ const MOST_OCTETS = 16 * 1024 * 1024;
 /** Sent in pieces of this size, or more if they come so: a small mail is one message. */
 const PIECE = 16 * 1024;
 const DEADLINE = 15 * SECOND;
-/** Between two starts of a thread: one that dies at once must not keep us busy. */
+/** Between a death and the next start: threads that die at once must not keep us busy, nor those that live beside them. */
 const PAUSE = SECOND;
 const MEMORY_MB = 256;
 
@@ -55,7 +55,7 @@ export interface WorkersOptions {
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #all: One[] = [];
-  #startedAt = Number.NEGATIVE_INFINITY;
+  #lostAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: WorkersOptions) {
@@ -77,12 +77,11 @@ export class Workers {
 
   #another(): One | undefined {
     const { threads, clock, log } = this.#options;
-    const now = clock.monotonic();
     const room = this.#all.length < threads() && !this.#closed;
-    if (!room || (this.#all.length === 0 && now - this.#startedAt < PAUSE)) return undefined;
-    this.#startedAt = now;
+    if (!room || clock.monotonic() - this.#lostAt < PAUSE) return undefined;
     const one = new One(this.#options, (why) => {
       this.#all.splice(this.#all.indexOf(one), 1);
+      this.#lostAt = clock.monotonic();
       if (!this.#closed) log.error('authentication thread lost', { why });
     });
     this.#all.push(one);

@@ -2,7 +2,7 @@
  * Shows a whole mail to a filter, step by step, as long as it wants to see more.
  */
 import { fieldsOf } from '../../mail/header-edit.ts';
-import type { MilterClient, Said, Verdict } from '../../protocol/milter/client.ts';
+import type { BodyRoom, MilterClient, Said, Verdict } from '../../protocol/milter/client.ts';
 import { CHUNK } from '../../protocol/milter/codes.ts';
 import { type Facts, macrosFor } from './macros.ts';
 
@@ -12,11 +12,13 @@ export interface Shown {
   body(): AsyncIterable<Uint8Array>;
 }
 
-/** Octets of another body that are taken from a filter. */
-export const MOST_BODY = 32 * 1024 * 1024;
-
 /** Its answer to the first step at which it decided something, at last the end of the body. */
-export async function show(client: MilterClient, mail: Shown, facts: Facts): Promise<Verdict> {
+export async function show(
+  client: MilterClient,
+  mail: Shown,
+  facts: Facts,
+  room: BodyRoom,
+): Promise<Verdict> {
   const { options } = client;
   const macros = macrosFor('endOfHeader', options, facts);
   const early =
@@ -24,7 +26,7 @@ export async function show(client: MilterClient, mail: Shown, facts: Facts): Pro
   if (early) return { said: early, changes: [] };
   const begun = (await decided(client.endOfHeader(macros))) ?? (await showBody(client, mail));
   if (begun) return { said: begun, changes: [] };
-  return client.endOfBody(macrosFor('endOfBody', options, facts), MOST_BODY);
+  return client.endOfBody(macrosFor('endOfBody', options, facts), room);
 }
 
 /** Undefined: it wants to see more. */

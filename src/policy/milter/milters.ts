@@ -10,6 +10,7 @@ import type { HeaderEdit } from '../../mail/header-edit.ts';
 import type { AskedRecipient, Asking, Check, Visit, Watch } from '../check.ts';
 import type { Inspected, Inspection, Inspector, Opinion, Whole } from '../inspect.ts';
 import { ACCEPT, type Verdict } from '../verdict.ts';
+import { Bodies, type Share } from './bodies.ts';
 import { type Dial, Filter } from './filter.ts';
 import { FilterVisit } from './visit.ts';
 
@@ -27,6 +28,7 @@ export class Milters {
   readonly inspector: Inspector;
   readonly #parts: MiltersParts;
   readonly #visits = new WeakMap<Visit, readonly FilterVisit[]>();
+  readonly #bodies = new Bodies();
   #rules: readonly MilterRule[] = [];
   #filters: readonly Filter[] = [];
 
@@ -58,8 +60,10 @@ export class Milters {
   #inspection(mail: Inspected): Inspection | undefined {
     const visits = (this.#visits.get(mail.visit) ?? []).filter((one) => one.concerns(mail));
     if (visits.length === 0) return undefined;
+    const share = this.#bodies.share();
     return {
-      end: (whole) => inspect(visits, mail, whole),
+      end: (whole) => inspect(visits, mail, whole, share),
+      over: () => share.giveBack(),
       abort: () => {
         for (const one of visits) one.abort(mail);
       },
@@ -87,12 +91,17 @@ async function taken(visits: readonly FilterVisit[], asking: Asking, to: AskedRe
   return ACCEPT;
 }
 
-async function inspect(visits: readonly FilterVisit[], mail: Inspected, whole: Whole): Promise<Opinion> {
+async function inspect(
+  visits: readonly FilterVisit[],
+  mail: Inspected,
+  whole: Whole,
+  share: Share,
+): Promise<Opinion> {
   const edits: HeaderEdit[] = [];
   let now = whole;
   let body: readonly Uint8Array[] | undefined;
   for (const visit of visits) {
-    const opinion = await visit.inspect(mail, now);
+    const opinion = await visit.inspect(mail, now, share);
     if (opinion.kind !== 'accept') return opinion;
     edits.push(...(opinion.edits ?? []));
     body = opinion.body ?? body;

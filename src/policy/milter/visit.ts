@@ -9,7 +9,7 @@
  */
 import type { Log } from '../../base/log.ts';
 import type { Change } from '../../protocol/milter/answer.ts';
-import type { Said } from '../../protocol/milter/client.ts';
+import type { BodyRoom, Said } from '../../protocol/milter/client.ts';
 import type { AskedRecipient, Asking, Visit } from '../check.ts';
 import type { Findings } from '../findings.ts';
 import type { Changes, Inspected, Whole } from '../inspect.ts';
@@ -87,13 +87,14 @@ export class FilterVisit {
   async inspect(
     inspected: Inspected,
     whole: Whole,
+    room: BodyRoom,
   ): Promise<Refusal | (Changes & { readonly header: Buffer | null })> {
     const { header } = whole;
     const unchanged = { ...ACCEPT, header };
     const mail = this.#mail;
     if (!mail) return unchanged;
     if (mail.stand.kind === 'told' && header) {
-      return this.#inspect(mail, inspected, { header, body: () => whole.body() });
+      return this.#inspect(mail, inspected, { header, body: () => whole.body() }, room);
     }
     if (mail.stand.kind === 'told')
       mail.stand = { kind: 'failed', why: 'the header is too long to be shown' };
@@ -114,21 +115,25 @@ export class FilterVisit {
     this.#hangUp();
   }
 
-  async #inspect(mail: Mail, inspected: Inspected, shown: Shown) {
+  async #inspect(mail: Mail, inspected: Inspected, shown: Shown, room: BodyRoom) {
     const client = this.#line?.client;
     if (!client) return { ...ACCEPT, header: shown.header };
-    const { said, changes } = await show(client, shown, this.#facts(inspected, { id: inspected.id })).catch(
-      (fault: unknown) => {
-        client.drop('its mail could not be read');
-        return { said: { kind: 'lost', why: String(fault) } as const, changes: [] };
-      },
-    );
+    const facts = this.#facts(inspected, { id: inspected.id });
+    const { said, changes } = await show(client, shown, facts, room).catch((fault: unknown) => {
+      client.drop('its mail could not be read');
+      return { said: { kind: 'lost', why: String(fault) } as const, changes: [] };
+    });
     const verdict = this.#judge('content', said, mail);
     const discarded = mail.stand.kind === 'discard';
     if (discarded) this.#remove(mail, mail.heard);
     this.#over();
     if (verdict.kind !== 'accept') return verdict;
-    if (discarded) return { ...ACCEPT, header: shown.header };
+    const unchanged = { ...ACCEPT, header: shown.header };
+    if (discarded) return unchanged;
+    if (!changes) {
+      const failure = this.#failure(mail, 'no room for another body');
+      return failure.kind === 'accept' ? unchanged : failure;
+    }
     return this.#made(make(changes, shown.header, client.options.leadingSpace), mail, inspected, changes);
   }
 

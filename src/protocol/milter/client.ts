@@ -30,10 +30,18 @@ export type Said = Decision | Lost;
 /** Names and values; a name of more than one letter stands in braces. */
 export type Macros = readonly (readonly [name: string, value: string])[];
 
-/** The answer to the end of the body, and what the filter asked for before it. */
+/** The answer to the end of the body, and what the filter asked for before it; null: there was no room to keep that. */
 export interface Verdict {
   readonly said: Said;
-  readonly changes: readonly Change[];
+  readonly changes: readonly Change[] | null;
+}
+
+/** How much of another body is kept. */
+export interface BodyRoom {
+  /** Octets of one mail: a filter that writes more is mad. */
+  readonly most: number;
+  /** Takes so many octets out of what all mails have together; false: there are not as many. */
+  take(octets: number): boolean;
 }
 
 /** However often it says that it is at work: a sender gives up after 10 minutes (RFC 5321 §4.5.3.2.6), and would send it again. */
@@ -102,11 +110,6 @@ export class MilterClient {
     return this.#tell('data', macros, []);
   }
 
-  /** A command that SMTP does not know. */
-  unknown(line: string, macros: Macros): Promise<Said> {
-    return this.#tell('unknown', macros, [line]);
-  }
-
   /** `value`: what is behind the colon, lines ended by LF alone, as sendmail has it. */
   header(name: string, value: Buffer, macros: Macros): Promise<Said> {
     const text = !this.options.leadingSpace && value[0] === 0x20 ? value.subarray(1) : value;
@@ -122,13 +125,12 @@ export class MilterClient {
     return this.#tell('body', [], [chunk]);
   }
 
-  /** `most`: octets of another body that are taken. */
-  async endOfBody(macros: Macros, most: number): Promise<Verdict> {
+  async endOfBody(macros: Macros, room: BodyRoom): Promise<Verdict> {
     if (this.#isSilent()) return { said: this.#loss(), changes: [] };
     this.#write('endOfBody', macros, []);
-    const asked = new Asked(most);
+    const asked = new Asked(room);
     const said = await this.#answer('endOfBody', (change) => asked.add(change));
-    return said.kind === 'lost' ? { said, changes: [] } : { said, changes: asked.changes };
+    return said.kind === 'lost' ? { said, changes: [] } : { said, changes: asked.changes() };
   }
 
   /** The mail came to nothing, or the filter is done with it. Has no answer. */
@@ -230,22 +232,32 @@ const macroPacket = (step: Step, macros: Macros): Buffer =>
 
 /** What a filter has asked for so far, within bounds. */
 class Asked {
-  readonly changes: Change[] = [];
-  readonly #most: number;
+  #changes: Change[] | null = [];
+  readonly #room: BodyRoom;
   #small = 0;
   #octets = 0;
   #body = 0;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(room: BodyRoom) {
+    this.#room = room;
+  }
+
+  changes(): readonly Change[] | null {
+    return this.#changes;
   }
 
   add(change: Change): string | undefined {
-    this.changes.push(change);
     if (change.kind === 'replace body') {
-      this.#body += Math.max(change.chunk.length, LEAST_CHUNK);
-      return this.#body > this.#most ? `a new body of more than ${this.#most} octets` : undefined;
+      const { most } = this.#room;
+      const octets = Math.max(change.chunk.length, LEAST_CHUNK);
+      this.#body += octets;
+      if (this.#body > most) return `a new body of more than ${most} octets`;
+      // That there is no room is not the filter's fault: it is heard to its end, and nothing of it is kept.
+      if (this.#changes && !this.#room.take(octets)) this.#changes = null;
+      this.#changes?.push(change);
+      return undefined;
     }
+    this.#changes?.push(change);
     this.#octets += 'value' in change ? change.name.length + change.value.length : 0;
     if (++this.#small > MOST_CHANGES || this.#octets > MOST_OCTETS) return 'more changes than can be';
     return undefined;

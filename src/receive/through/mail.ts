@@ -14,6 +14,7 @@
 import type { Log } from '../../base/log.ts';
 import type { Envelope, Recipient } from '../../mail/envelope.ts';
 import { describe, isPositive, type Reply, reply } from '../../mail/reply.ts';
+import type { Said } from '../../policy/roster/view.ts';
 import { defer, type Refusal } from '../../policy/verdict.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt } from '../../primary/classify.ts';
 import type { StepContent } from '../../protocol/smtp/client/stepwise.ts';
@@ -54,6 +55,8 @@ export interface ThroughParts {
   /** Its refusals are not believed: asked when there is one. */
   isWary(): boolean;
   isKnownGood(address: string): boolean;
+  /** What it said to a recipient, for the roster. */
+  learn(said: Said): void;
   /** The primary is in trouble: others need not ask it now. */
   trouble(why: string): void;
 }
@@ -107,6 +110,7 @@ export class ThroughMail {
     if ('kind' in heard) return heard;
     if (isPositive(heard)) {
       this.#accepted.push(recipient);
+      this.#parts.learn({ address: recipient.address });
       return { kind: 'yes', reply: reply(250, '2.1.5', ...this.#text(heard, recipient)) };
     }
     return this.#rcptRefused(heard, recipient);
@@ -121,8 +125,10 @@ export class ThroughMail {
     }
     const envelope = { ...this.#parts.envelope, recipients: [recipient] };
     if (judgeRcpt(heard, envelope) === 'trouble') return this.#hold(why);
-    if (heard.code >= 500 && this.#parts.isWary() && this.#parts.isKnownGood(recipient.address)) {
-      return doubtful(why);
+    if (this.#parts.isKnownGood(recipient.address)) {
+      if (heard.code >= 500 && this.#parts.isWary()) return doubtful(why);
+      // Of others nothing is learned by a refusal: only the verifier knows whether the primary takes anybody at all.
+      this.#parts.learn({ address: recipient.address, refusal: heard });
     }
     return this.#refusal(heard, why, recipient);
   }

@@ -14,6 +14,7 @@ import type { Recipient } from '../../mail/envelope.ts';
 import type { Visit } from '../../policy/check.ts';
 import type { KnownGood } from '../../policy/ports.ts';
 import type { Route } from '../../policy/relay.ts';
+import type { Rosters } from '../../policy/roster/rosters.ts';
 import { defer } from '../../policy/verdict.ts';
 import type { WhileUp } from '../../policy/while-up.ts';
 import type { Site } from '../../site/site.ts';
@@ -24,7 +25,7 @@ import { type Hold, ThroughMail, type Word } from './mail.ts';
 export interface ThroughOptions {
   readonly whileUp: WhileUp;
   readonly connector: Connector;
-  readonly roster: KnownGood;
+  readonly roster: KnownGood & Pick<Rosters, 'learn'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -78,6 +79,7 @@ export class Throughs {
       log,
       isWary: () => whileUp.isWary(site.name),
       isKnownGood: (address) => roster.isKnownGood(site, address),
+      learn: (said) => roster.learn(site.name, [said]),
       trouble: () => void this.#resting.set(site.name, clock.monotonic() + REST),
     });
   }
