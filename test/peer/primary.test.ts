@@ -1,0 +1,87 @@
+/**
+ * A real Postfix with strict SPF (policyd-spf) as primary behind us: it refuses what we hand over, since it sees our address; with what
+ * `restante generate primary --for postfix` writes it takes it. By exemption it believes us; by XCLIENT it judges the client that we
+ * had, so that what is forged is refused as if we were not there.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { postfix } from './lab/mta.ts';
+import { OWN, STRANGER, Strict } from './primary/strict.ts';
+
+// Debian's policyd-spf.conf rejects on Fail, of HELO and of MAIL. There is one user.
+const STRICT = `
+cat >>/etc/postfix/master.cf <<'END'
+policyd-spf unix - n n - 0 spawn user=policyd-spf argv=/usr/bin/policyd-spf
+END
+cat >>/etc/postfix/main.cf <<'END'
+local_recipient_maps = inline:{u=known}
+smtpd_recipient_restrictions =
+  permit_mynetworks,
+# a comment, as they stand in real files
+  reject_unauth_destination,
+  check_policy_service unix:private/policyd-spf
+END
+postconf -n >/tmp/before`;
+
+const SPF_FAIL = /550 5\.7\.23 .*SPF fail/;
+
+describe('a Postfix with strict SPF, by exemption', () => {
+  let us: Strict;
+
+  before(async () => {
+    us = await Strict.up(postfix('primary'), 'example.test');
+    await us.onPrimary(STRICT);
+    await us.send(OWN, 'first');
+    await us.start();
+  });
+  after(() => us?.close());
+
+  test('without the settings it refuses an honest mail; nothing is lost by it', async () => {
+    const { code, stderr } = await us.flush();
+    assert.equal(code, 1);
+    assert.match(stderr, SPF_FAIL);
+    const [row, ...more] = await us.queue();
+    assert.ok(row && more.length === 0);
+    assert.equal(row.state, 'deferred');
+    assert.match(row.reason ?? '', SPF_FAIL);
+    assert.match(us.restante.log, /"event":"refusal held back"/);
+    assert.equal(us.find('first'), undefined);
+  });
+
+  test('with them the same mail passes', async () => {
+    const folder = await us.generate('postfix');
+    await us.onPrimary(`sh ${folder}/trust.sh apply; sh ${folder}/trust.sh apply; postfix check`);
+    const { code, stdout } = await us.flush();
+    assert.deepEqual([code, stdout], [0, 'acme: all handed over\n']);
+    assert.match(await us.arrived('first'), /^Received: from backup\.example\.test/m);
+  });
+
+  test('a forged one that we took passes, too: the primary believes us', async () => {
+    await us.send(STRANGER, 'forged');
+    await us.arrived('forged');
+  });
+
+  test('it is no relay for us, and refuses users that it does not have', async () => {
+    // Our word stands in front of what decides about relaying: it has to decide itself.
+    await us.onPrimary(
+      'cp /etc/postfix/main.cf /tmp/main.cf; postconf -e smtpd_relay_restrictions=; postfix reload',
+    );
+    const recipients = ['joe@elsewhere.example.test', 'nobody@example.test', 'u@example.test'];
+    const { rcpt } = await us.say('backup', '192.0.2.10', recipients, 'straight');
+    assert.match(rcpt[0] ?? '', /^554 5\.7\.1 .*Relay access denied/);
+    assert.match(rcpt[1] ?? '', /^550 5\.1\.1 /);
+    assert.match(rcpt[2] ?? '', /^250 /);
+    await us.onPrimary('cp /tmp/main.cf /etc/postfix/main.cf; postfix reload');
+  });
+
+  test('undone, nothing of it is left, and the next mail is refused again', async () => {
+    await us.onPrimary('sh /srv/lab/postfix/trust.sh undo; sh /srv/lab/postfix/trust.sh undo');
+    const left = await us.onPrimary(
+      'postconf -n | diff /tmp/before - || true; ls /etc/postfix/*.cidr 2>/dev/null || true',
+    );
+    assert.equal(left, '');
+    await us.send(OWN, 'second');
+    assert.match(await us.refusal(), SPF_FAIL);
+    assert.equal(us.find('second'), undefined);
+  });
+});
