@@ -89,4 +89,20 @@ describe('an Exim with strict SPF behind us', () => {
     await us.send(OWN, 'second');
     assert.match(await us.refusal(), /550 5\.7\.23 SPF fail/);
   });
+
+  test("Debian's own configuration takes the list of addresses, at once, and relays nothing for them", async () => {
+    const folder = await us.generate('exim');
+    const session =
+      'EHLO backup\\nMAIL FROM:<>\\nRCPT TO:<root@exim.example.test>\\nRCPT TO:<x@elsewhere.test>\\nQUIT\\n';
+    // Its ACL at RCPT asks for a list of bad hosts, among others; that one needs no DNS.
+    const said = await us.onPrimary(`cd /etc/exim4; mv exim4.conf lab.conf
+      sed -i "s/^dc_eximconfig_configtype.*/dc_eximconfig_configtype=internet/; s/^dc_other_hostnames.*/dc_other_hostnames=exim.example.test/" update-exim4.conf.conf
+      update-exim4.conf
+      printf '192.0.2.20\\n2001:db8:25::20\\n' >local_host_blacklist
+      said() { for a in 192.0.2.20 2001:db8:25::20; do printf '${session}' | exim4 -bh $a 2>/dev/null | grep -E '^550 r|^550-s|Accepted'; done; }
+      said; echo --; cat ${folder}/backup.example.test.hosts >>host_local_deny_exceptions; said`);
+    const [before = '', exempted = ''] = said.split('--\n');
+    assert.equal(before.match(/^550-sender IP address /gm)?.length, 2);
+    assert.equal(exempted, '250 Accepted\n550 relay not permitted\n'.repeat(2));
+  });
 });
