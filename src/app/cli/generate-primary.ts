@@ -25,6 +25,7 @@ export async function generatePrimaryTrust(
       site: { ...site, passClient: 'none' },
       hostname: config.hostname,
       origin,
+      helo: config.conduct.helo,
       ...(seal && { seal: seal.domain }),
     },
     options,

@@ -15,6 +15,7 @@ const GIVEN: PrimaryGiven = {
   },
   hostname: 'mx2.example.net',
   origin: { by: 'said', addresses: ['192.0.2.20', '2001:db8:25::20'] },
+  helo: 'usual',
 };
 
 function made(program: string, given: Partial<PrimaryGiven> = {}): Map<string, string> {
@@ -195,6 +196,8 @@ describe('generate primary', () => {
       why({ site: { ...GIVEN.site, collect: { kind: 'odmr' } } }, 'postfix'),
       /never sees our address/,
     );
+    assert.match(why({ helo: 'off' }, 'rspamd'), /"helo: usual" first/);
+    assert.equal(why({ helo: 'off' }, 'postfix'), '');
     assert.equal(why({ site: { ...GIVEN.site, collect: { kind: 'etrn' } } }, 'postfix'), '');
   });
 });

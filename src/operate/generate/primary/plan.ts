@@ -1,4 +1,5 @@
 /** What is told to a primary, before it is written for one program. */
+import type { Conduct } from '../../../config/conduct.ts';
 import type { Site } from '../../../site/site.ts';
 import { type Unusable, unusable } from '../bundle.ts';
 
@@ -17,6 +18,8 @@ export interface PrimaryGiven {
   /** Our name: in EHLO, and in `by` of our Received field. */
   readonly hostname: string;
   readonly origin: Origin;
+  /** What we ask of the name that clients call themselves. */
+  readonly helo: Conduct['helo'];
   /** The domain of our ARC seal, if we seal. */
   readonly seal?: string;
 }
@@ -33,12 +36,13 @@ export interface TrustPlan {
   readonly hostname: string;
   readonly addresses: readonly string[];
   readonly passClient: PassClient;
+  readonly helo: Conduct['helo'];
   readonly seal?: string;
   /** What nobody told us, as sentences. */
   readonly assumed: string;
 }
 
-export function makeTrustPlan({ site, hostname, origin, seal }: PrimaryGiven): TrustPlan | Unusable {
+export function makeTrustPlan({ site, hostname, origin, helo, seal }: PrimaryGiven): TrustPlan | Unusable {
   switch (site.collect.kind) {
     case 'push':
     case 'etrn':
@@ -57,6 +61,7 @@ export function makeTrustPlan({ site, hostname, origin, seal }: PrimaryGiven): T
     hostname,
     addresses: origin.addresses,
     passClient: site.passClient,
+    helo,
     ...(seal !== undefined && { seal }),
     assumed: assumption(hostname, origin),
   };

@@ -3,7 +3,7 @@
  * the mail. The strategy is `hostname_map`: of those that tell our mail from others' it is the one that rspamd of Debian 12 (3.4)
  * has. It knows us by our reverse name, which has to be what stands behind `by` in our field.
  */
-import { file, fill, type Generated, PLAIN } from '../bundle.ts';
+import { file, fill, type Generated, PLAIN, unusable } from '../bundle.ts';
 import { comment, type TrustPlan } from './plan.ts';
 
 /** Also the symbol that says that the client was taken from our field. */
@@ -52,7 +52,12 @@ With "pass_client: xclient" at @HOSTNAME@ and a Postfix that takes it (--for pos
 `;
 
 export function rspamdFiles(plan: TrustPlan): Generated {
-  const { hostname, site, assumed, addresses, seal } = plan;
+  const { hostname, site, assumed, addresses, helo, seal } = plan;
+  // Who calls himself by our name is taken by `hostname_map` for a relay of ours, and the field below, which he wrote, for our word.
+  if (helo === 'off')
+    return unusable(
+      `"helo: off" lets anybody call himself ${hostname}, and rspamd would believe the Received fields that he wrote: "helo: usual" first`,
+    );
   const values = { HOSTNAME: hostname, SITE: site, RULE };
   const list = addresses.map((address) => `"${address}"`).join(', ');
   return {
