@@ -75,7 +75,7 @@ describe('an Exim with strict SPF behind us', () => {
   });
 
   test('it is no relay for us, refuses users that it does not have, and judges strangers as before', async () => {
-    const recipients = ['joe@elsewhere.example.test', 'nobody@exim.example.test', 'u@exim.example.test'];
+    const recipients = ['joe@live.test', 'nobody@exim.example.test', 'u@exim.example.test'];
     const { rcpt } = await us.say('backup', '192.0.2.61', recipients, 'straight');
     assert.match(rcpt[0] ?? '', /^550 /);
     assert.match(rcpt[1] ?? '', /^550 unknown user/);
