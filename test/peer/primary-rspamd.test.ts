@@ -4,6 +4,7 @@
  * no other field that somebody wrote below it.
  */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { postfix } from './lab/mta.ts';
 import { INSIDE, until } from './lab.ts';
@@ -40,7 +41,21 @@ describe('a Postfix with rspamd behind us', () => {
     'p=$(cat /run/rspamd.pid); kill $p; for i in $(seq 300); do kill -0 $p 2>/dev/null || exit 0; sleep .1; done; exit 1';
 
   before(async () => {
-    us = await Strict.up(postfix('primary'), 'example.test');
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    us = await Strict.up(postfix('primary'), 'example.test', {
+      server: [
+        'authentication: { arc: { seal: { domain: backup.example.test, selector: arc, key: arc.pem } } }',
+      ],
+      files: { 'arc.pem': privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() },
+    });
+    const key = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    const record = `"v=DKIM1; k=rsa; p=${key.slice(0, 200)}" "${key.slice(200)}"`;
+    const knotc = 'knotc -c /etc/netlab/knot.conf';
+    await us.lab.must('dns', [
+      'sh',
+      '-ec',
+      `${knotc} zone-begin example.test; ${knotc} zone-set example.test arc._domainkey.backup 5 TXT '${record}'; ${knotc} zone-commit example.test`,
+    ]);
     await us.onPrimary(SETTINGS);
     await us.send(OWN, 'first');
     await rspamd();
@@ -78,5 +93,9 @@ describe('a Postfix with rspamd behind us', () => {
     const own = await us.say(OWN, '192.0.2.10', ['u@example.test'], 'own');
     assert.match(own.end, /^250 /);
     assert.doesNotMatch(await us.arrived('own'), /RESTANTE_RELAY/);
+  });
+
+  test('what we sealed (ARC) is believed, where we were named', async () => {
+    assert.match(us.find('first') ?? '', /\tARC_ALLOW_TRUSTED\(-2\.00\)\[backup\.example\.test:s=arc:i=1\]/);
   });
 });

@@ -25,6 +25,15 @@ interface Row {
   readonly reason?: string;
 }
 
+interface More {
+  /** Lines of the site's configuration, */
+  readonly site?: string[];
+  /** and of the server's. */
+  readonly server?: string[];
+  /** What stands beside it. */
+  readonly files?: Record<string, string>;
+}
+
 export class Strict {
   readonly lab: Lab;
   readonly restante: Restante;
@@ -38,10 +47,12 @@ export class Strict {
     this.#domain = domain;
   }
 
-  /** `more`: lines of the site. The primary is not started. */
-  static async up(mta: Mta, domain: string, more: string[] = []): Promise<Strict> {
+  /** The primary is not started. */
+  static async up(mta: Mta, domain: string, more: More = {}): Promise<Strict> {
     const lab = await Lab.up('dns', mta.host, 'backup', OWN);
-    const restante = new Restante(lab, config({ acme: { domains: [domain], more } }));
+    for (const [name, text] of Object.entries(more.files ?? {})) lab.write(name, text);
+    const server = [...(more.server ?? []), config({ acme: { domains: [domain], more: more.site ?? [] } })];
+    const restante = new Restante(lab, server.join('\n'));
     await restante.start();
     return new Strict(lab, restante, mta, domain);
   }
