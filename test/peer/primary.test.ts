@@ -5,23 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { generatePrimary } from '../../src/operate/generate/primary.ts';
 import { postfix } from './lab/mta.ts';
-import { OWN, STRANGER, Strict } from './primary/strict.ts';
-
-// Debian's policyd-spf.conf rejects on Fail, of HELO and of MAIL. There is one user.
-const STRICT = `
-cat >>/etc/postfix/master.cf <<'END'
-policyd-spf unix - n n - 0 spawn user=policyd-spf argv=/usr/bin/policyd-spf
-END
-cat >>/etc/postfix/main.cf <<'END'
-local_recipient_maps = inline:{u=known}
-smtpd_recipient_restrictions =
-  permit_mynetworks,
-# a comment, as they stand in real files
-  reject_unauth_destination,
-  check_policy_service unix:private/policyd-spf
-END
-postconf -n >/tmp/before`;
+import { type Host, INSIDE } from './lab.ts';
+import { OWN, STRANGER, STRICT_POSTFIX, Strict } from './primary/strict.ts';
 
 const SPF_FAIL = /550 5\.7\.23 .*SPF fail/;
 
@@ -30,7 +17,7 @@ describe('a Postfix with strict SPF, by exemption', () => {
 
   before(async () => {
     us = await Strict.up(postfix('primary'), 'example.test');
-    await us.onPrimary(STRICT);
+    await us.onPrimary(STRICT_POSTFIX);
     await us.send(OWN, 'first');
     await us.start();
   });
@@ -83,5 +70,54 @@ describe('a Postfix with strict SPF, by exemption', () => {
     await us.send(OWN, 'second');
     assert.match(await us.refusal(), SPF_FAIL);
     assert.equal(us.find('second'), undefined);
+  });
+});
+
+describe('a Postfix with strict SPF, that takes XCLIENT from us', () => {
+  let us: Strict;
+
+  before(async () => {
+    us = await Strict.up(postfix('primary'), 'example.test');
+    await us.onPrimary(STRICT_POSTFIX);
+    await us.start();
+  });
+  after(() => us?.close());
+
+  /** As the host `from`, by a client of its own: mail of which the client is said to be `client`. */
+  const handed = async (from: Host, client: string, recipient = 'u@example.test'): Promise<string> => {
+    const words = `--server 192.0.2.10 --ehlo backup.example.test --from friend@strict.example.test --to ${recipient}`;
+    const { stdout, stderr } = await us.lab.exec(from, [
+      'swaks',
+      ...words.split(' '),
+      '--xclient-addr',
+      client,
+    ]);
+    return stdout + stderr;
+  };
+
+  test('without the settings it offers none', async () => {
+    assert.match(await handed('backup', '192.0.2.30'), /Host did not advertise XCLIENT/i);
+  });
+
+  test('with them SPF is that of the client that is named; nobody else may name one, and nothing is relayed', async () => {
+    const made = generatePrimary(
+      {
+        site: { name: 'acme', domains: ['example.test'], collect: { kind: 'push' }, passClient: 'xclient' },
+        hostname: 'backup.example.test',
+        origin: { by: 'said', addresses: ['192.0.2.20'] },
+        helo: 'usual',
+      },
+      { for: 'postfix' },
+    );
+    assert.ok(made.kind === 'ok');
+    await us.onPrimary(`mkdir -p ${INSIDE}/x`);
+    for (const { path, text } of made.files) us.lab.write(`x/${path}`, text);
+    await us.onPrimary(`sh ${INSIDE}/x/trust.sh apply`);
+    assert.match(await handed('backup', '192.0.2.30'), /<- {2}250 2\.0\.0 Ok: queued/);
+    assert.match(await handed('backup', '192.0.2.53'), /550 5\.7\.23 .*SPF fail.*;ip=192\.0\.2\.53;/);
+    assert.match(await handed('backup', '192.0.2.30', 'joe@live.test'), /554 5\.7\.1 .*Relay access denied/);
+    assert.match(await handed(STRANGER, '192.0.2.30'), /Host did not advertise XCLIENT/i);
+    await us.onPrimary(`sh ${INSIDE}/x/trust.sh undo`);
+    assert.equal(await us.onPrimary('postconf -n | diff /tmp/before -'), '');
   });
 });

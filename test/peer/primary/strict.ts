@@ -18,6 +18,21 @@ export const STRANGER: Host = 'dns';
 const SENDER = 'friend@strict.example.test';
 const BACKUP = '192.0.2.20';
 
+// Debian's policyd-spf.conf rejects on Fail, of HELO and of MAIL. There is one user.
+export const STRICT_POSTFIX = `
+cat >>/etc/postfix/master.cf <<'END'
+policyd-spf unix - n n - 0 spawn user=policyd-spf argv=/usr/bin/policyd-spf
+END
+cat >>/etc/postfix/main.cf <<'END'
+local_recipient_maps = inline:{u=known}
+smtpd_recipient_restrictions =
+  permit_mynetworks,
+# a comment, as they stand in real files
+  reject_unauth_destination,
+  check_policy_service unix:private/policyd-spf
+END
+postconf -n >/tmp/before`;
+
 interface Row {
   readonly id: string;
   readonly sender: string;
