@@ -52,6 +52,8 @@ const TOOLS: Record<string, string> = {
   '/usr/sbin/sshd': 'openssh-server',
   '/usr/bin/systemd-analyze': 'systemd',
   '/usr/sbin/ip': 'iproute2',
+  '/usr/bin/policyd-spf': 'postfix-policyd-spf-python',
+  '/usr/bin/rspamd': 'rspamd',
 };
 
 /** Says what is missing before anything strange happens. */

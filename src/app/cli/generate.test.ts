@@ -75,4 +75,23 @@ describe('generate', () => {
     assert.match(keys.err, /no keys are found in it/);
     assert.throws(() => statSync(join(folder, 'c')));
   });
+
+  test('primary: by addresses that were said; a name without any says what to say', async () => {
+    const line = `generate primary leaf --for postfix --dir ${folder}/d`;
+    const asked =
+      'hostname: mx2.example.net\nspool: .\nresolver: ["127.0.0.1:1"]\nsites: { leaf: { domains: [leaf.example] } }\n';
+    writeFileSync(join(folder, 'unreachable.yaml'), asked);
+    const unknown = await restante(`${line} -c ${folder}/unreachable.yaml`);
+    assert.equal(unknown.exit, 1);
+    assert.match(unknown.err, /mx2\.example\.net cannot be looked up \(.+\): say by --from ADDRESS/);
+    const wrong = await restante(`${line} --from mx2`);
+    assert.deepEqual([wrong.exit, wrong.err], [2, 'restante: --from mx2: an IP address is expected\n']);
+    const { exit, out } = await restante(`${line} --from 192.0.2.20 --from ::ffff:192.0.2.21`);
+    assert.equal(exit, 0);
+    assert.match(out, /^1\. .*sh trust\.sh apply$/m);
+    assert.equal(mode('d/trust.sh'), 0o755);
+    assert.match(readFileSync(join(folder, 'd/mx2.example.net.cidr'), 'utf8'), /^192\.0\.2\.21\/32 /m);
+    const again = await restante(`${line} --from 192.0.2.20`);
+    assert.match(again.err, /trust\.sh is there already, and 2 others: --force overwrites\n$/);
+  });
 });

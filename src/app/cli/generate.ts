@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { errorCode } from '../../base/files.ts';
 import { showProblem } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
-import type { Generated } from '../../operate/generate/bundle.ts';
+import { type Generated, SECRET } from '../../operate/generate/bundle.ts';
 import { generateNncp, type NncpWishes, type NodeKeys, readKeys } from '../../operate/generate/nncp.ts';
 import { sshKey } from '../../operate/generate/uucp/ssh-key.ts';
 import { generateUucp, type UucpWishes } from '../../operate/generate/uucp.ts';
@@ -18,7 +18,7 @@ import { type Exit, Stop } from './terminal.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../../../bin/restante');
 
-interface Placed extends Common {
+export interface Placed extends Common {
   readonly dir?: string;
   readonly force?: boolean;
 }
@@ -107,7 +107,7 @@ function joined(path: string): NodeKeys {
 }
 
 /** The configuration, and the site in it that is meant. */
-function siteOf(context: Context, options: Common, name: string) {
+export function siteOf(context: Context, options: Common, name: string) {
   const loaded = loadConfig(configFile(context, options));
   if (loaded.kind === 'bad') throw new Stop(2, loaded.problems.map(showProblem).join('\n'));
   const { config } = loaded;
@@ -121,7 +121,7 @@ const LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789';
 const password = (): string => Array.from({ length: 20 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 
 /** Writes a bundle, all or nothing as far as names tell, and says what is next. */
-async function place(context: Context, options: Placed, made: Generated): Promise<Exit> {
+export async function place(context: Context, options: Placed, made: Generated): Promise<Exit> {
   const { terminal } = context;
   if (made.kind === 'unusable') throw new Stop(2, made.why);
   const folder = resolve(options.dir ?? '.');
@@ -129,10 +129,8 @@ async function place(context: Context, options: Placed, made: Generated): Promis
   const there = files.filter((file) => existsSync(file.path));
   if (there.length > 0 && !options.force) {
     const more = there.length > 1 ? `, and ${count(there.length - 1, 'other')}` : '';
-    throw new Stop(
-      1,
-      `${there[0]?.path} is there already${more}: --force overwrites, and makes new passwords`,
-    );
+    const anew = files.some((file) => file.mode === SECRET) ? ', and makes new passwords' : '';
+    throw new Stop(1, `${there[0]?.path} is there already${more}: --force overwrites${anew}`);
   }
   for (const { path, mode, text } of files) {
     await mkdir(dirname(path), { recursive: true });

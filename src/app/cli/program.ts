@@ -239,4 +239,14 @@ function describeGenerate(program: Command, simple: Simple, lazily: Lazily): voi
       "the far end's keys; its public ones are enough; new ones, if it is not said",
     )
     .action(lazily(async () => (await load()).generateNncpLine));
+  simple(generate, 'primary <site>', 'what its primary must say to trust us')
+    .requiredOption('--for <program>', 'postfix, exim or rspamd')
+    .requiredOption('--dir <folder>', 'the folder to write to')
+    .option('--force', 'overwrite what is there')
+    .option(
+      '--from <address>',
+      'an address that handovers come from; can be repeated; those of the hostname, if it is not said',
+      (one: string, all: string[] = []) => [...all, one],
+    )
+    .action(lazily(async () => (await import('./generate-primary.ts')).generatePrimaryTrust));
 }
