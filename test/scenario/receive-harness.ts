@@ -58,6 +58,8 @@ export class SpoolDouble {
   left = 1e12;
   refuseDraft: Refused | undefined;
   refuseCommit: Refused | undefined;
+  /** Drafts can be read so many times more. */
+  reads = Number.POSITIVE_INFINITY;
   /** Held back by a test: commits wait for it. */
   sync: Promise<void> = Promise.resolve();
   #next = 1;
@@ -98,6 +100,7 @@ class DraftDouble implements Draft {
   }
 
   async *read(): AsyncGenerator<Uint8Array> {
+    if (this.#spool.reads-- <= 0) throw new Error('EIO');
     yield* this.#chunks;
   }
 

@@ -416,6 +416,16 @@ describe('ARC', () => {
     }
   });
 
+  test('what cannot be read to be sealed again is taken without a seal', async () => {
+    const mail = await signed(mailFrom('a@author.example'), { domain: 'author.example' });
+    const one = house(sealing, changing({ kind: 'accept', body: [Buffer.from('another body\r\n')] }));
+    one.spool.reads = 0;
+    const came = await give(one, 'x@nowhere.example', mail);
+    assert.equal(came.said, '250 2.0.0', came.why);
+    assert.doesNotMatch(came.head, /^ARC-/m);
+    assert.match(came.marks.join(), /arc seal skipped: the mail could not be read/);
+  });
+
   test('a filter behind us that seals has the last word', async () => {
     const mail = await signed(mailFrom('a@author.example'), { domain: 'author.example' });
     const other = await give(house(sealing), 'x@nowhere.example', mail);

@@ -87,11 +87,18 @@ class Look implements Inspection {
     if (seal.length === 0 || !arrived) return;
     const { fields } = this.#mail.findings;
     fields.splice(0, fields.length, ...fields.filter((field) => !seal.includes(field)));
-    this.#examination = this.#begin();
-    if ('write' in this.#examination) {
-      if (header) this.#examination.write(header);
-      // What can't be read now can't be written either: the commit will say so.
-      for await (const piece of body()) this.#examination.write(piece);
+    const examination = this.#begin();
+    this.#examination = examination;
+    if ('write' in examination) {
+      if (header) examination.write(header);
+      try {
+        for await (const piece of body()) examination.write(piece);
+      } catch (fault) {
+        // A seal is not worth a mail; what becomes of one that can't be read, its commit decides.
+        examination.abort();
+        this.#mail.findings.mark(`arc seal skipped: the mail could not be read: ${String(fault)}`);
+        return;
+      }
     }
     const examined = await this.#examined('arc seal', arrived);
     for (const mark of examined?.marks ?? []) this.#mail.findings.mark(mark);
