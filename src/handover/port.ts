@@ -96,6 +96,6 @@ export interface Line {
 export interface Handover {
   /** Opens one connection: name look-up, connect, greeting, EHLO, TLS. Never rejects. */
   connect(signal: AbortSignal): Promise<Line | Trouble>;
-  /** The site had called, and all that came of it has ended. */
+  /** The site had called, and all that came of it has ended; no other call waits for that end. */
   callOver?(): void;
 }

@@ -107,6 +107,22 @@ describe('a call', () => {
     assert.equal(w.view('acme').calls?.last.length, 1);
   });
 
+  test('while one ends is made after it, and nothing that belongs to it is forgotten between', async () => {
+    const { w, site } = world();
+    site.goodbye = 4 * SECOND;
+    w.spool.put('acme');
+    w.keepers.call('acme', 'one');
+    await w.clock.advance(SECOND);
+    w.spool.put('acme');
+    assert.equal(w.keepers.call('acme', 'two').kind, 'under way');
+    await w.clock.advance(4 * SECOND);
+    assert.equal(site.callsOver, 0);
+    await w.clock.advance(MINUTE);
+    assert.equal(site.taken.length, 2);
+    assert.equal(last(w).by, 'two');
+    assert.equal(site.callsOver, 1);
+  });
+
   test('that meets trouble ends with its reason; nothing is tried until the next one', async () => {
     const { w, site } = world();
     site.cut('connection refused');

@@ -182,7 +182,8 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
     this.#call = null;
     this.#ending = null;
     this.#book.ended(call, this.#desk.queued, why);
-    this.#desk.handover.callOver?.();
+    // What the handover knows of its caller is that of the next call, once there is one: its address, above all.
+    if (this.#next === null) this.#desk.handover.callOver?.();
     if (this.#state.is !== 'calling') return;
     this.#state.to('waiting');
     const lease = this.#desk.lease;

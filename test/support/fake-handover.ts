@@ -21,6 +21,9 @@ export class FakeSite implements Handover {
   best = true;
   depth = 1;
   latency: number | ((open: number) => number) = 20;
+  /** Milliseconds that QUIT takes. */
+  goodbye = 0;
+  callsOver = 0;
   /** More connections than this meet a 421. */
   most = Number.POSITIVE_INFINITY;
   /** When each attempt to connect was made (monotonic). */
@@ -50,6 +53,10 @@ export class FakeSite implements Handover {
     this.lines.add(line);
     this.peak = Math.max(this.peak, this.lines.size);
     return line;
+  }
+
+  callOver(): void {
+    this.callsOver++;
   }
 
   /** The cable is pulled. */
@@ -102,6 +109,8 @@ class FakeLine implements Line {
 
   async close(): Promise<void> {
     await this.#last;
+    const { goodbye } = this.#site;
+    if (goodbye > 0) await new Promise<void>((resolve) => void this.#clock.after(goodbye, resolve));
     this.#site.lines.delete(this);
   }
 
