@@ -128,6 +128,36 @@ describe('memory index', () => {
     assert.deepEqual([...index.queues()], []);
   });
 
+  test('the first that is ready is found wherever it stands, when chunks have split and gone', () => {
+    const index = new MemoryIndex();
+    const all: { row: Row; arrived: number; nextTry: number; warned: number }[] = [];
+    // The later it came, the sooner it may be tried: each chunk has minima of its own.
+    const add = (mail: number, arrived: number): void => {
+      const [nextTry, warned] = [100_000 - arrived, 200 - Math.floor(arrived / 200)];
+      const place = { size: 1, segment: 1, offset: 0, large: false, extent };
+      const row = index.add({ mail, suffix: 1, queue: 'a', arrived, ...place });
+      index.setState(row, {
+        queue: 'a',
+        attempts: 1,
+        nextTry,
+        warned,
+        hold: 'none',
+        until: Infinity,
+        extent,
+      });
+      all.push({ row, arrived, nextTry, warned });
+    };
+    for (let i = 0; i < 3000; i++) add(i, 10 * i);
+    for (let i = 1000; i < 1700; i++) add(10_000 + i, 10 * i + 5);
+    all.sort((a, b) => a.arrived - b.arrived);
+    for (const { row } of all.splice(300, 900)) index.remove(row);
+    const { order } = index.queue('a');
+    for (const { nextTry, warned } of all.filter((_, i) => i % 29 === 0)) {
+      assert.equal(order.firstReady(nextTry), all.find((m) => m.nextTry <= nextTry)?.row);
+      assert.equal(order.firstWithFewer(warned + 1), all.find((m) => m.warned <= warned)?.row);
+    }
+  });
+
   test('a row costs 55 octets, and 64 with its share of hash and order', () => {
     const { table } = new MemoryIndex();
     const columns = Object.values(table).filter((c) => ArrayBuffer.isView(c));

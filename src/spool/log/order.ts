@@ -74,7 +74,8 @@ export class QueueOrder {
       return;
     }
     this.#chunks.splice(c, 1);
-    this.#rebuild();
+    this.#next.remove(c);
+    this.#warned.remove(c);
   }
 
   /** To be called when what `keys` say of the row has changed. `change` makes the change. */
@@ -229,11 +230,9 @@ export class QueueOrder {
 
   #addChunk(at: number, rows: Uint32Array, length: number): void {
     this.#chunks.splice(at, 0, { rows, length, hastened: Infinity });
-    if (at === this.#chunks.length - 1) {
-      this.#next.push(Infinity);
-      this.#warned.push(Infinity);
-      this.#refresh(at);
-    } else this.#rebuild();
+    this.#next.insert(at);
+    this.#warned.insert(at);
+    this.#refresh(at);
   }
 
   /** Carries a pending `hasten` into the rows of a chunk. */
@@ -268,12 +267,6 @@ export class QueueOrder {
     }
     return [next === Infinity ? next : Math.min(next, chunk.hastened), warned];
   }
-
-  #rebuild(): void {
-    const minima = this.#chunks.map((chunk) => this.#minima(chunk));
-    this.#next.fill(minima.map((m) => m[0]));
-    this.#warned.fill(minima.map((m) => m[1]));
-  }
 }
 
 /** Numbers in a row, with their minimum and the first that is at most x in O(log n). */
@@ -298,13 +291,30 @@ class MinTree {
     }
   }
 
-  push(value: number): void {
-    if (this.#length === this.#base) {
-      this.fill([...this.#tree.subarray(this.#base, this.#base + this.#length), value]);
-    } else this.set(this.#length++, value);
+  /** Infinity at this place; those from there on move up. */
+  insert(at: number): void {
+    if (at === this.#length && at < this.#base) {
+      this.#length++;
+      return;
+    }
+    const values = this.#values();
+    const more = new Float64Array(values.length + 1).fill(Infinity);
+    more.set(values.subarray(0, at));
+    more.set(values.subarray(at), at + 1);
+    this.#fill(more);
   }
 
-  fill(values: readonly number[]): void {
+  remove(at: number): void {
+    const values = this.#values().slice();
+    values.copyWithin(at, at + 1);
+    this.#fill(values.subarray(0, -1));
+  }
+
+  #values(): Float64Array {
+    return this.#tree.subarray(this.#base, this.#base + this.#length);
+  }
+
+  #fill(values: Float64Array): void {
     this.#length = values.length;
     this.#base = 1;
     while (this.#base < values.length) this.#base *= 2;
