@@ -301,7 +301,7 @@ export class Compactor {
     }
   }
 
-  async #records(segment: Segment): Promise<readonly IndexedRecord[]> {
+  async #records(segment: Segment): Promise<Iterable<IndexedRecord>> {
     const { files } = this.#store.segments;
     if (segment.state === 'sealed') {
       const indexed = await readSideFile(files, segment);

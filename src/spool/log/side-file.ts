@@ -54,7 +54,7 @@ export async function writeSideFile(files: Files, segment: Segment, side: SideFi
 }
 
 /** Fills in the segment's length and damage. Null: there is none that can be trusted. */
-export async function readSideFile(files: Files, segment: Segment): Promise<IndexedRecord[] | null> {
+export async function readSideFile(files: Files, segment: Segment): Promise<Iterable<IndexedRecord> | null> {
   let buffer: Buffer;
   try {
     buffer = await readWhole(files, segment.sidePath);
@@ -68,15 +68,18 @@ export async function readSideFile(files: Files, segment: Segment): Promise<Inde
     return null;
   segment.corrupt = buffer.readUInt32LE(16);
   segment.length = buffer.readUInt32LE(20);
-  const records: IndexedRecord[] = [];
+  return recordsIn(body);
+}
+
+/** One at a time: a start with a million entries would else make a million objects grow old. */
+function* recordsIn(body: Buffer): Generator<IndexedRecord> {
   for (let at = 0; at < body.length; ) {
     const end = at + 12 + body.readUInt32LE(at + 8);
-    records.push({
+    yield {
       offset: body.readUInt32LE(at),
       length: body.readUInt32LE(at + 4),
       items: decodeMeta(body.subarray(at + 8, end)),
-    });
+    };
     at = end;
   }
-  return records;
 }
