@@ -1,15 +1,12 @@
 /**
- * The program's entry: the real terminal, environment and version for `program.ts`. Compiled code is
- * kept beside the libraries, where only who installed them can write: a command starts in half the time.
+ * The program's entry: the real terminal, environment and version for `program.ts`.
  */
 import { readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { run } from './program.ts';
+import { realTerminal } from './terminal.ts';
 
-// Does nothing where the folder cannot be written.
-enableCompileCache(fileURLToPath(new URL('../../../node_modules/.cache/restante', import.meta.url)));
-const { run } = await import('./program.ts');
-const { realTerminal } = await import('./terminal.ts');
+// Said by bin/restante to node, and not meant for programs that we start.
+for (const name of ['NODE_COMPILE_CACHE', 'MALLOC_ARENA_MAX']) delete process.env[name];
 
 const terminal = realTerminal();
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {

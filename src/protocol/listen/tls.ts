@@ -10,7 +10,6 @@ import { X509Certificate } from 'node:crypto';
 import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { generate } from 'selfsigned';
 import { type Clock, DAY, SECOND, type Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { TlsSource } from '../smtp/server/duplex.ts';
@@ -163,6 +162,8 @@ async function loadSelfSigned(place: Place): Promise<readonly [Loaded] | TlsFail
 
 /** One file with key and certificate, put in place by a rename: never half of it. */
 async function makeSelfSigned(path: string, place: Place): Promise<Buffer> {
+  // Much code, wanted at the first start only.
+  const { generate } = await import('selfsigned');
   const now = place.clock.now();
   const made = await generate([{ name: 'commonName', value: place.hostname }], {
     keyType: 'ec',
