@@ -81,13 +81,16 @@ const listens = (where: { path: string } | { port: number; host: string }): Prom
     server.listen(where, () => done(server));
   });
 
-const TOOLS = ['/usr/sbin/postfix', '/usr/sbin/smtp-source', '/usr/sbin/smtp-sink'];
+const TOOLS = ['postfix', 'smtp-source', 'smtp-sink', 'unbound', 'rbldnsd'].map(
+  (name) => `/usr/sbin/${name}`,
+);
 
 /** Why it cannot run here; null if it can. */
 export async function refusal(stage: Stage, ports: readonly number[]): Promise<string | null> {
   if (process.getuid?.() !== 0) return "the benchmark needs root: Postfix's master does";
   const missing = TOOLS.filter((tool) => !existsSync(tool));
-  if (missing.length > 0) return `${missing.join(', ')} missing: install Debian's postfix`;
+  if (missing.length > 0)
+    return `${missing.join(', ')} missing: install Debian's postfix, unbound and rbldnsd`;
   const name = await listens({ path: '\0restante-bench' });
   if (!name) return 'another benchmark runs on this machine';
   stage.add(() => void name.close());
