@@ -1,8 +1,7 @@
 /** What all scenarios share: the run's choices and places, the shape of a measurement, and a timed part. */
 import type { Compared } from './ids.ts';
 import { type Given, give, type Load, Sink } from './load.ts';
-import type { Names } from './names.ts';
-import { cpuOf, Peak } from './processes.ts';
+import { type Beside, cpuOf, Peak } from './processes.ts';
 import type { Seen } from './seen.ts';
 import type { Senders } from './senders.ts';
 import { type Server, sleep } from './server.ts';
@@ -24,7 +23,7 @@ export interface Bench {
   /** Mails a second of the last timed part, by server and row: so the next one gets its count. */
   readonly rates: Map<string, number>;
   readonly senders: Senders;
-  readonly names: Names;
+  readonly beside: Beside;
 }
 
 export interface Sample {

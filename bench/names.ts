@@ -7,8 +7,8 @@ import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpuOf } from './processes.ts';
-import type { Senders } from './senders.ts';
+import type { Bench } from './bench.ts';
+import type { Beside } from './processes.ts';
 import { DNS_PORT, LISTS_PORT, sleep } from './server.ts';
 import type { Stage } from './stage.ts';
 
@@ -27,21 +27,20 @@ export const BLOCKLISTS =
 
 export class Names {
   readonly #running: ChildProcess[] = [];
+  readonly #beside: Beside;
 
-  static async start(stage: Stage, shm: string, senders: Senders): Promise<Names> {
-    const names = new Names();
+  static async start({ stage, shm, senders, beside }: Bench): Promise<void> {
+    const names = new Names(beside);
     stage.add(() => names.#end());
     const folder = join(shm, 'names');
     mkdirSync(folder);
     names.#lists(folder);
     names.#resolver(folder, senders.zone());
     await names.#answer(stage);
-    return names;
   }
 
-  /** Seconds of CPU so far. */
-  get cpu(): number {
-    return this.#running.reduce((sum, { pid }) => sum + cpuOf(pid ?? 0), 0);
+  private constructor(beside: Beside) {
+    this.#beside = beside;
   }
 
   #lists(folder: string): void {
@@ -87,7 +86,9 @@ remote-control:
   }
 
   #start(program: string, args: string[]): void {
-    this.#running.push(spawn(program, args, { stdio: 'ignore', detached: true }));
+    const child = spawn(program, args, { stdio: 'ignore', detached: true });
+    this.#running.push(child);
+    if (child.pid) this.#beside.add(child.pid);
   }
 
   /** Until zone and lists are answered; 20 s at most. */

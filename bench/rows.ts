@@ -37,8 +37,11 @@ export const BARS = [
   'latency-4k-down',
 ];
 
+export const isNamed = (name: string, wanted: readonly string[]): boolean =>
+  wanted.some((one) => name === one || name.startsWith(`${one}-`));
+
 /** `wanted`: names, or their beginnings up to a hyphen; or `bars`. */
 export function chosen(wanted: readonly string[]): readonly Row[] {
   const all = wanted.flatMap((name) => (name === 'bars' ? BARS : [name]));
-  return ROWS.filter(({ name }) => all.some((one) => name === one || name.startsWith(`${one}-`)));
+  return ROWS.filter(({ name }) => isNamed(name, all));
 }

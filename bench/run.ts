@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: Restante and Postfix in turn, in one run, on this machine; then rows of our own. Needs root,
- * Debian's postfix, unbound and rbldnsd, and the machine for itself.
+ * Debian's postfix, unbound, rbldnsd and opendkim, and the machine for itself.
  *
  *   npm run bench -- [--rounds 3] [--seconds 10] [--warm-up 5000] [--only NAMES] [--folder DIR] [--json FILE]
  *   npm run bench -- --list
@@ -18,13 +18,15 @@ import { syncRates } from './disk.ts';
 import { Names } from './names.ts';
 import { OWN } from './own/rows.ts';
 import { postfix } from './postfix.ts';
+import { Beside } from './processes.ts';
 import { idsOf, type Measured, number, seenOf, spreadText, tableOf } from './report.ts';
 import { restante } from './restante.ts';
-import { chosen, ROWS } from './rows.ts';
+import { chosen, isNamed, ROWS } from './rows.ts';
 import { Senders } from './senders.ts';
 import {
   DEAD_PORT,
   DNS_PORT,
+  FILTER_PORT,
   POSTFIX_PORT,
   RESTANTE_PORT,
   SECOND_PORT,
@@ -66,30 +68,38 @@ async function compared(bench: Bench, row: Row, servers: readonly Server[]): Pro
 
 async function main(stage: Stage): Promise<void> {
   const only = asked.only?.split(',');
-  const own = OWN.filter(({ name, long }) => (only ? only.includes(name) || only.includes('own') : !long));
+  const own = OWN.filter(({ name, long }) => (only ? only.includes('own') || isNamed(name, only) : !long));
   const rows = only ? chosen(only) : ROWS;
   if (asked.list) {
     for (const { name } of [...ROWS, ...OWN]) console.log(name);
     return;
   }
   if (rows.length + own.length === 0) throw new Error(`no row is called ${asked.only}; see --list`);
-  const no = await refusal(stage, [RESTANTE_PORT, SECOND_PORT, POSTFIX_PORT, SINK.port, DEAD_PORT, DNS_PORT]);
+  const no = await refusal(stage, [
+    RESTANTE_PORT,
+    SECOND_PORT,
+    POSTFIX_PORT,
+    SINK.port,
+    DEAD_PORT,
+    DNS_PORT,
+    FILTER_PORT,
+  ]);
   if (no) throw new Error(no);
   const folder = stage.folder(asked.folder);
   const shm = stage.folder('/dev/shm');
-  const senders = new Senders(shm);
   const bench: Bench = {
     stage,
     folder,
     shm,
-    senders,
-    names: await Names.start(stage, shm, senders),
+    senders: new Senders(shm),
+    beside: new Beside(),
     seconds: Number(asked.seconds),
     warmUp: Number(asked['warm-up']),
     rounds: Number(asked.rounds),
     entries: Number(asked.entries),
     rates: new Map(),
   };
+  await Names.start(bench);
   const ours = restante(join(folder, 'restante'));
   const theirs = postfix(join(folder, 'postfix'));
   const deferring = postfix(join(folder, 'deferring'), true);

@@ -81,7 +81,7 @@ const listens = (where: { path: string } | { port: number; host: string }): Prom
     server.listen(where, () => done(server));
   });
 
-const TOOLS = ['postfix', 'smtp-source', 'smtp-sink', 'unbound', 'rbldnsd'].map(
+const TOOLS = ['postfix', 'smtp-source', 'smtp-sink', 'unbound', 'rbldnsd', 'opendkim'].map(
   (name) => `/usr/sbin/${name}`,
 );
 
@@ -90,7 +90,7 @@ export async function refusal(stage: Stage, ports: readonly number[]): Promise<s
   if (process.getuid?.() !== 0) return "the benchmark needs root: Postfix's master does";
   const missing = TOOLS.filter((tool) => !existsSync(tool));
   if (missing.length > 0)
-    return `${missing.join(', ')} missing: install Debian's postfix, unbound and rbldnsd`;
+    return `${missing.join(', ')} missing: install Debian's postfix, unbound, rbldnsd and opendkim`;
   const name = await listens({ path: '\0restante-bench' });
   if (!name) return 'another benchmark runs on this machine';
   stage.add(() => void name.close());

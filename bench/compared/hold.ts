@@ -1,19 +1,8 @@
 /**
- * hold: nothing listens at the next hop; the mails accepted in a second. gate: the same with mail from a thousand domains,
- * signed, so that the gate has something to ask about; what it found is counted in our log.
+ * hold: nothing listens at the next hop; the mails accepted in a second. gate: the same with mail from many domains, so
+ * that the gate has something to ask about. What it found is counted in our log.
  */
-import {
-  type Bench,
-  type Giving,
-  holds,
-  longEnough,
-  nameOf,
-  ofOne,
-  type Row,
-  timed,
-  titleOf,
-  warm,
-} from '../bench.ts';
+import { type Bench, holds, longEnough, nameOf, ofOne, type Row, timed, titleOf, warm } from '../bench.ts';
 import type { Load } from '../load.ts';
 import { ofMany } from '../many.ts';
 import { seenIn, sizeOfLog } from '../seen.ts';
@@ -40,7 +29,7 @@ export const hold = (load: Load, scenario = 'hold', giving = ofOne): Row => ({
         const all = await giving(bench, server.port, count, load);
         return { seconds: all.seconds, given: all };
       };
-      const found = await timed(server, count, part, bench.names);
+      const found = await timed(server, count, part, bench.beside);
       await sleep(LOGGED_MS);
       return server.log === undefined ? found : { ...found, seen: seenIn(server.log, from) };
     });
@@ -49,4 +38,4 @@ export const hold = (load: Load, scenario = 'hold', giving = ofOne): Row => ({
   },
 });
 
-export const gate = (load: Load, giving: Giving = ofMany): Row => hold(load, 'gate', giving);
+export const gate = (load: Load): Row => hold(load, 'gate', ofMany);
