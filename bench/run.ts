@@ -26,7 +26,6 @@ import { Senders } from './senders.ts';
 import {
   DEAD_PORT,
   DNS_PORT,
-  FILTER_PORT,
   POSTFIX_PORT,
   RESTANTE_PORT,
   SECOND_PORT,
@@ -75,15 +74,7 @@ async function main(stage: Stage): Promise<void> {
     return;
   }
   if (rows.length + own.length === 0) throw new Error(`no row is called ${asked.only}; see --list`);
-  const no = await refusal(stage, [
-    RESTANTE_PORT,
-    SECOND_PORT,
-    POSTFIX_PORT,
-    SINK.port,
-    DEAD_PORT,
-    DNS_PORT,
-    FILTER_PORT,
-  ]);
+  const no = await refusal(stage, [RESTANTE_PORT, SECOND_PORT, POSTFIX_PORT, SINK.port, DEAD_PORT, DNS_PORT]);
   if (no) throw new Error(no);
   const folder = stage.folder(asked.folder);
   const shm = stage.folder('/dev/shm');

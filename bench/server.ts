@@ -12,8 +12,6 @@ export const DEAD_PORT = 2599;
 export const DNS_PORT = 2553;
 /** The blocklists behind it. */
 export const LISTS_PORT = 2554;
-/** A mail filter. */
-export const FILTER_PORT = 2555;
 
 export interface Server {
   readonly name: string;

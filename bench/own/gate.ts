@@ -21,18 +21,18 @@ import { giveOwn } from './give.ts';
 import type { OwnRow } from './rows.ts';
 
 /** By title: the lines of the configuration. */
-const TEXTS = {
+const textsOf = ({ folder, shm }: Bench) => ({
   'no look at who sends': 'authentication: { spf: false }\n',
   'SPF, the ordinary gate': '',
   'SPF, three blocklists': BLOCKLISTS,
   'SPF, DKIM': 'authentication: { dkim: true }\n',
   'SPF, DKIM, DMARC': 'authentication: { dmarc: obey }\n',
   'SPF, DKIM, DMARC, ARC': 'authentication: { dmarc: obey, arc: true }\n',
-  'SPF, DKIM, DMARC, ARC and our seal':
-    'authentication: { dmarc: obey, arc: { seal: { domain: mx2.bench.test, selector: s1, key: ../seal.pem } } }\n',
-  'SPF, OpenDKIM as milter': `milters: ["${Filter.at}"]\n`,
-} as const;
-type Title = keyof typeof TEXTS;
+  'SPF, DKIM, DMARC, ARC and our seal': `authentication: { dmarc: obey, arc: { seal: { domain: mx2.bench.test, selector: s1, key: ${sealKey(folder)} } } }\n`,
+  'SPF, OpenDKIM as milter': `milters: ["unix:${Filter.socket(shm)}"]\n`,
+});
+const sealKey = (folder: string): string => join(folder, 'seal.pem');
+type Title = keyof ReturnType<typeof textsOf>;
 const BARE = 'no look at who sends';
 const ORDINARY = 'SPF, the ordinary gate';
 
@@ -50,11 +50,12 @@ const ofStrangers: Giving = (bench, port, count, { size, sessions }) =>
   });
 
 async function inTurn(bench: Bench, titles: readonly Title[], load: Load, giving: Giving) {
-  writeFileSync(join(bench.folder, 'seal.pem'), bench.senders.key);
+  writeFileSync(sealKey(bench.folder), bench.senders.key);
+  const texts = textsOf(bench);
   const servers: Server[] = titles.map((title) =>
     restante(join(bench.folder, `gate-${title.replace(/\W+/g, '-')}`), RESTANTE_PORT, ONE_SITE, {
       title,
-      text: TEXTS[title],
+      text: texts[title],
     }),
   );
   servers.push(postfix(join(bench.folder, 'postfix')));
