@@ -6,9 +6,9 @@ import type { Bench, Giving } from './bench.ts';
 import { cpuOfEnded } from './processes.ts';
 
 /** Mails of one sender. */
-const EACH = 500;
+const EACH = 1000;
 /** Senders at once; they share the sessions. */
-const AT_ONCE = 4;
+const AT_ONCE = 2;
 
 /** `content`: what smtp-source is told of the mail of this domain. */
 const ofDomains =
