@@ -24,12 +24,16 @@ export class Stage {
     }
   }
 
-  /** Remembers how something is undone. The function that it returns does it at once. */
+  /**
+   * Remembers how something is undone. The function that it returns does it at once, or waits until it is done
+   * if the run is just being ended.
+   */
   add(undo: Undo): () => Promise<void> {
     this.#undo.push(undo);
     return async () => {
       const at = this.#undo.indexOf(undo);
-      if (at < 0) return;
+      // A server that is being stopped still needs its files.
+      if (at < 0) return this.#ending ?? undefined;
       this.#undo.splice(at, 1);
       await undo();
     };
