@@ -1,7 +1,9 @@
 /** What all scenarios share: the run's choices and places, the shape of a measurement, and a timed part. */
 import type { Compared } from './ids.ts';
 import { type Given, give, type Load, Sink } from './load.ts';
-import { cpuOf, Peak } from './processes.ts';
+import { type Beside, cpuOf, Peak } from './processes.ts';
+import type { Seen } from './seen.ts';
+import type { Senders } from './senders.ts';
 import { type Server, sleep } from './server.ts';
 import type { Stage } from './stage.ts';
 
@@ -20,6 +22,8 @@ export interface Bench {
   readonly entries: number;
   /** Mails a second of the last timed part, by server and row: so the next one gets its count. */
   readonly rates: Map<string, number>;
+  readonly senders: Senders;
+  readonly beside: Beside;
 }
 
 export interface Sample {
@@ -27,13 +31,14 @@ export interface Sample {
   readonly values: Readonly<Record<string, number>>;
   /** Length of the timed part; null if it is one event. */
   readonly seconds: number | null;
-  /** Microseconds of CPU for a mail: the server's, the source's, the sink's. */
+  /** Microseconds of CPU for a mail: the server's, the source's, that of the sink or whatever else serves. */
   readonly cpu?: number;
   readonly source?: number;
   readonly sink?: number;
   /** MiB at most during the timed part. */
   readonly memory: number;
   readonly ids?: Compared;
+  readonly seen?: Seen;
 }
 
 /** One line of the table: a figure of the samples, and which way is better. */
@@ -84,7 +89,7 @@ export async function timed(
   server: Server,
   count: number,
   part: () => Promise<{ seconds: number; given?: Given; values?: Record<string, number> }>,
-  sink?: Sink,
+  sink?: { readonly cpu: number },
 ): Promise<Sample & { readonly seconds: number }> {
   const [cpu, sinkCpu, peak] = [cpuOf(server.pid()), sink?.cpu ?? 0, new Peak(server.pid())];
   try {
@@ -103,9 +108,15 @@ export async function timed(
   }
 }
 
+/** Gives `count` mails to a port. */
+export type Giving = (bench: Bench, port: number, count: number, load: Load) => Promise<Given>;
+
+/** All mails from one sender. */
+export const ofOne: Giving = (bench, port, count, load) => give(bench.stage, port, count, load);
+
 /** Warms a server up; resolves with the rate at which it took the mail. */
-export async function warm(bench: Bench, server: Server, load: Load): Promise<number> {
-  const { seconds } = await give(bench.stage, server.port, bench.warmUp, load);
+export async function warm(bench: Bench, server: Server, load: Load, giving = ofOne): Promise<number> {
+  const { seconds } = await giving(bench, server.port, bench.warmUp, load);
   return bench.warmUp / seconds;
 }
 
@@ -122,6 +133,18 @@ export async function withSink<T>(bench: Bench, use: (sink: Sink) => Promise<T>,
 /** Until it holds nothing, or 10 s have passed: what is left then is no longer waited for. */
 export async function emptied(server: Server): Promise<void> {
   for (let i = 0; i < 20 && server.queued() > 0; i++) await sleep(500);
+}
+
+/** One measurement, from an empty spool to an empty one. */
+export async function measure(bench: Bench, row: Row, server: Server, check: boolean): Promise<Sample> {
+  server.wipe();
+  const stopped = bench.stage.add(() => server.stop());
+  try {
+    return await row.run(bench, server, check);
+  } finally {
+    await stopped();
+    server.wipe();
+  }
 }
 
 /** Makes sure that it holds `count` mails. Counting files that move between queues may need a few looks. */

@@ -50,6 +50,14 @@ export function cpuOf(root: number): number {
   return sum;
 }
 
+/** Processes that serve the server: a resolver, a mail filter. By their ids. */
+export class Beside extends Set<number> {
+  /** Seconds of CPU so far. */
+  get cpu(): number {
+    return [...this].reduce((sum, pid) => sum + cpuOf(pid), 0);
+  }
+}
+
 /** Seconds of CPU of our children that have ended. */
 export const cpuOfEnded = (): number => stat('self')?.ended ?? 0;
 

@@ -2,6 +2,7 @@
 import Table from 'cli-table3';
 import { NO_BORDERS } from '../src/app/cli/format.ts';
 import type { Line, Row, Sample } from './bench.ts';
+import { seenText } from './seen.ts';
 
 export interface Measured {
   readonly row: Row;
@@ -124,4 +125,15 @@ export function idsOf(all: readonly Measured[]): string {
     }
   }
   return any ? lines.toString() : '';
+}
+
+/** What our log says of the mails of each timed part. */
+export function seenOf(all: readonly Measured[]): string {
+  const lines: string[] = [];
+  for (const { row, samples } of all) {
+    for (const { samples: found } of samples) {
+      for (const { seen } of found) if (seen) lines.push(`${row.name}, by our log: ${seenText(seen)}`);
+    }
+  }
+  return lines.join('\n');
 }

@@ -1,9 +1,12 @@
-/** Restante as the benchmark runs it. Its limits are on, and set above the load. */
+/**
+ * Restante as the benchmark runs it, with the ordinary gate: SPF is asked of a local resolver. Its limits are on, and
+ * set above the load.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { finished } from './processes.ts';
-import { gone, greets, RESTANTE_PORT, type Server, SINK } from './server.ts';
+import { DNS_PORT, gone, greets, RESTANTE_PORT, type Server, SINK } from './server.ts';
 
 const BIN = join(resolve(import.meta.dirname, '..'), 'bin/restante');
 
@@ -26,7 +29,19 @@ export interface Restante extends Server {
   bytes(): number;
 }
 
-export function restante(folder: string, port = RESTANTE_PORT, sites = ONE_SITE): Restante {
+/** Another gate than the ordinary one. */
+export interface GateText {
+  readonly title: string;
+  /** More lines of the configuration. */
+  readonly text: string;
+}
+
+export function restante(
+  folder: string,
+  port = RESTANTE_PORT,
+  sites = ONE_SITE,
+  { title, text }: GateText = { title: 'Restante', text: '' },
+): Restante {
   const file = join(folder, 'restante.yaml');
   mkdirSync(folder, { recursive: true });
   for (const site of sites) writeFileSync(join(folder, `${site.name}.roster`), `u@${site.domain}\n`);
@@ -35,8 +50,9 @@ export function restante(folder: string, port = RESTANTE_PORT, sites = ONE_SITE)
     `hostname: mx2.bench.test
 spool: ${folder}/spool
 listen: { smtp: ["127.0.0.1:${port}"] }
+resolver: ["127.0.0.1:${DNS_PORT}"]
 limits: { connections: 2000, connections_per_client: 1000 }
-sites:
+${text}sites:
 ${sites.map((site) => siteText(site, folder)).join('')}`,
   );
   let child: ChildProcess | null = null;
@@ -54,9 +70,10 @@ ${sites.map((site) => siteText(site, folder)).join('')}`,
     JSON.parse(execFileSync(BIN, ['site', 'list', '--json', '-c', file], { encoding: 'utf8' }));
   const sum = (key: 'queued' | 'bytes') => listed().reduce((all, site) => all + Number(site[key]), 0);
   return {
-    name: 'Restante',
+    name: title,
     port,
     spool: join(folder, 'spool'),
+    log: join(folder, 'log'),
     async start() {
       const log = openSync(join(folder, 'log'), 'a');
       // A group of its own: an interrupt at the terminal is ours to pass on.

@@ -2,7 +2,7 @@
 import type { Row } from './bench.ts';
 import { drain } from './compared/drain.ts';
 import { forward } from './compared/forward.ts';
-import { hold } from './compared/hold.ts';
+import { gate, hold } from './compared/hold.ts';
 import { latency } from './compared/latency.ts';
 import { restart } from './compared/restart.ts';
 import type { Load } from './load.ts';
@@ -14,7 +14,9 @@ const LOADS: readonly Load[] = SIZES.flatMap((size) =>
 );
 
 export const ROWS: readonly Row[] = [
-  ...LOADS.map(hold),
+  ...LOADS.map((load) => hold(load)),
+  gate({ size: 4096, sessions: 20, reused: true }),
+  gate({ size: 4096, sessions: 20, reused: false }),
   ...LOADS.map(forward),
   ...SIZES.map(drain),
   restart(20_000),
@@ -27,14 +29,19 @@ export const ROWS: readonly Row[] = [
 export const BARS = [
   'hold-4k-20-reused',
   'hold-4k-20-new',
+  'gate-4k-20-reused',
+  'gate-4k-20-new',
   'hold-64k-20-reused',
   'forward-4k-20-reused',
   'drain-4k',
   'latency-4k-down',
 ];
 
+export const isNamed = (name: string, wanted: readonly string[]): boolean =>
+  wanted.some((one) => name === one || name.startsWith(`${one}-`));
+
 /** `wanted`: names, or their beginnings up to a hyphen; or `bars`. */
 export function chosen(wanted: readonly string[]): readonly Row[] {
   const all = wanted.flatMap((name) => (name === 'bars' ? BARS : [name]));
-  return ROWS.filter(({ name }) => all.some((one) => name === one || name.startsWith(`${one}-`)));
+  return ROWS.filter(({ name }) => isNamed(name, all));
 }

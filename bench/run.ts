@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: Restante and Postfix in turn, in one run, on this machine; then rows of our own. Needs root
- * and Debian's postfix, and the machine for itself.
+ * `npm run bench`: Restante and Postfix in turn, in one run, on this machine; then rows of our own. Needs root,
+ * Debian's postfix, unbound, rbldnsd and opendkim, and the machine for itself.
  *
  *   npm run bench -- [--rounds 3] [--seconds 10] [--warm-up 5000] [--only NAMES] [--folder DIR] [--json FILE]
  *   npm run bench -- --list
@@ -12,15 +12,26 @@ import { writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Bench, Row, Sample } from './bench.ts';
+import { type Bench, measure, type Row, type Sample } from './bench.ts';
 import { floor } from './compared/latency.ts';
 import { syncRates } from './disk.ts';
+import { Names } from './names.ts';
 import { OWN } from './own/rows.ts';
 import { postfix } from './postfix.ts';
-import { idsOf, type Measured, number, spreadText, tableOf } from './report.ts';
+import { Beside } from './processes.ts';
+import { idsOf, type Measured, number, seenOf, spreadText, tableOf } from './report.ts';
 import { restante } from './restante.ts';
-import { chosen, ROWS } from './rows.ts';
-import { DEAD_PORT, POSTFIX_PORT, RESTANTE_PORT, SECOND_PORT, type Server, SINK } from './server.ts';
+import { chosen, isNamed, ROWS } from './rows.ts';
+import { Senders } from './senders.ts';
+import {
+  DEAD_PORT,
+  DNS_PORT,
+  POSTFIX_PORT,
+  RESTANTE_PORT,
+  SECOND_PORT,
+  type Server,
+  SINK,
+} from './server.ts';
 import { refusal, Stage } from './stage.ts';
 
 const { values: asked } = parseArgs({
@@ -35,18 +46,6 @@ const { values: asked } = parseArgs({
     list: { type: 'boolean', default: false },
   },
 });
-
-/** One measurement, from an empty spool to an empty one. */
-async function measure(bench: Bench, row: Row, server: Server, check: boolean): Promise<Sample> {
-  server.wipe();
-  const stopped = bench.stage.add(() => server.stop());
-  try {
-    return await row.run(bench, server, check);
-  } finally {
-    await stopped();
-    server.wipe();
-  }
-}
 
 async function compared(bench: Bench, row: Row, servers: readonly Server[]): Promise<Measured> {
   const found = servers.map((server) => ({ server: server.name, samples: [] as Sample[] }));
@@ -68,26 +67,30 @@ async function compared(bench: Bench, row: Row, servers: readonly Server[]): Pro
 
 async function main(stage: Stage): Promise<void> {
   const only = asked.only?.split(',');
-  const own = OWN.filter(({ name, long }) => (only ? only.includes(name) || only.includes('own') : !long));
+  const own = OWN.filter(({ name, long }) => (only ? only.includes('own') || isNamed(name, only) : !long));
   const rows = only ? chosen(only) : ROWS;
   if (asked.list) {
     for (const { name } of [...ROWS, ...OWN]) console.log(name);
     return;
   }
   if (rows.length + own.length === 0) throw new Error(`no row is called ${asked.only}; see --list`);
-  const no = await refusal(stage, [RESTANTE_PORT, SECOND_PORT, POSTFIX_PORT, SINK.port, DEAD_PORT]);
+  const no = await refusal(stage, [RESTANTE_PORT, SECOND_PORT, POSTFIX_PORT, SINK.port, DEAD_PORT, DNS_PORT]);
   if (no) throw new Error(no);
   const folder = stage.folder(asked.folder);
+  const shm = stage.folder('/dev/shm');
   const bench: Bench = {
     stage,
     folder,
-    shm: stage.folder('/dev/shm'),
+    shm,
+    senders: new Senders(shm),
+    beside: new Beside(),
     seconds: Number(asked.seconds),
     warmUp: Number(asked['warm-up']),
     rounds: Number(asked.rounds),
     entries: Number(asked.entries),
     rates: new Map(),
   };
+  await Names.start(bench);
   const ours = restante(join(folder, 'restante'));
   const theirs = postfix(join(folder, 'postfix'));
   const deferring = postfix(join(folder, 'deferring'), true);
@@ -110,6 +113,7 @@ async function main(stage: Stage): Promise<void> {
     console.log(tableOf(measured));
     console.log('* with defer_transports, which is the better here\n');
     console.log(idsOf(measured));
+    console.log(seenOf(measured));
   }
   if (rows.some(({ name }) => name.startsWith('latency'))) {
     const found = await floor(bench, 4096);

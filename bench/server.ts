@@ -8,6 +8,10 @@ export const SECOND_PORT = 2591;
 export const POSTFIX_PORT = 2501;
 /** Nothing listens here. */
 export const DEAD_PORT = 2599;
+/** The local resolver. */
+export const DNS_PORT = 2553;
+/** The blocklists behind it. */
+export const LISTS_PORT = 2554;
 
 export interface Server {
   readonly name: string;
@@ -26,6 +30,8 @@ export interface Server {
   busy(): number;
   /** Process id at the root of it. */
   pid(): number;
+  /** Where it logs what it finds out about each mail, if it does. */
+  readonly log?: string;
   /** Its configuration, for the reader. */
   shown(): string;
 }

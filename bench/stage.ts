@@ -24,12 +24,16 @@ export class Stage {
     }
   }
 
-  /** Remembers how something is undone. The function that it returns does it at once. */
+  /**
+   * Remembers how something is undone. The function that it returns does it at once, or waits until it is done
+   * if the run is just being ended.
+   */
   add(undo: Undo): () => Promise<void> {
     this.#undo.push(undo);
     return async () => {
       const at = this.#undo.indexOf(undo);
-      if (at < 0) return;
+      // A server that is being stopped still needs its files.
+      if (at < 0) return this.#ending ?? undefined;
       this.#undo.splice(at, 1);
       await undo();
     };
@@ -81,13 +85,16 @@ const listens = (where: { path: string } | { port: number; host: string }): Prom
     server.listen(where, () => done(server));
   });
 
-const TOOLS = ['/usr/sbin/postfix', '/usr/sbin/smtp-source', '/usr/sbin/smtp-sink'];
+const TOOLS = ['postfix', 'smtp-source', 'smtp-sink', 'unbound', 'rbldnsd', 'opendkim'].map(
+  (name) => `/usr/sbin/${name}`,
+);
 
 /** Why it cannot run here; null if it can. */
 export async function refusal(stage: Stage, ports: readonly number[]): Promise<string | null> {
   if (process.getuid?.() !== 0) return "the benchmark needs root: Postfix's master does";
   const missing = TOOLS.filter((tool) => !existsSync(tool));
-  if (missing.length > 0) return `${missing.join(', ')} missing: install Debian's postfix`;
+  if (missing.length > 0)
+    return `${missing.join(', ')} missing: install Debian's postfix, unbound, rbldnsd and opendkim`;
   const name = await listens({ path: '\0restante-bench' });
   if (!name) return 'another benchmark runs on this machine';
   stage.add(() => void name.close());

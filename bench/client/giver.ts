@@ -1,10 +1,11 @@
 /**
  * Gives mail to many domains, or over STARTTLS with a new connection (and a whole handshake) for each mail,
- * which smtp-source cannot. A process of its own; several of them run beside each other.
+ * or each mail as a stranger, which smtp-source cannot. A process of its own; several of them run beside each other.
  *
  *   node bench/client/giver.ts '{"port":2590,"count":1000,"sessions":10,"size":4096,"domains":["a.test"],"tls":false,"reused":true}'
  *
- * Mail i goes to u@ the domain i, round and round. Exits 1 at the first reply that is not as it should be.
+ * Mail i goes to u@ the domain i, round and round. With `strangers` each connection comes from an address of 127.0.0.0/8
+ * of its own, and each mail from a domain of its own below that one. Exits 1 at the first reply that is not as it should be.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as secure } from 'node:tls';
@@ -17,6 +18,7 @@ export interface Work {
   readonly domains: readonly string[];
   readonly tls: boolean;
   readonly reused: boolean;
+  readonly strangers?: string;
 }
 
 const work: Work = JSON.parse(process.argv[2] ?? '{}');
@@ -25,6 +27,13 @@ const TEXT = Buffer.from(
   `From: <a@b.test>\r\nSubject: t\r\n\r\n${LINE.repeat(Math.ceil(work.size / LINE.length))}.\r\n`,
 );
 let next = 0;
+let clients = 0;
+
+/** Where the next connection comes from: 127.1.0.0 and on, another range for each process. */
+function address(): string {
+  const i = clients++;
+  return `127.${1 + ((process.pid * 7 + (i >> 16)) % 250)}.${(i >> 8) & 255}.${i & 255}`;
+}
 
 /** Replies of one connection, one after the other. */
 class Replies {
@@ -64,7 +73,8 @@ function fault(cause: Error): void {
 }
 
 async function opened(): Promise<{ socket: Socket; replies: Replies }> {
-  const plain = connect({ port: work.port, host: '127.0.0.1', noDelay: true });
+  const localAddress = work.strangers === undefined ? {} : { localAddress: address() };
+  const plain = connect({ port: work.port, host: '127.0.0.1', noDelay: true, ...localAddress });
   const replies = new Replies(plain);
   await replies.next('220');
   plain.write('EHLO c.b.test\r\n');
@@ -85,8 +95,10 @@ async function session(): Promise<void> {
   while (next < work.count) {
     const { socket, replies } = await opened();
     while (next < work.count) {
-      const domain = work.domains[next++ % work.domains.length];
-      socket.write(`MAIL FROM:<a@b.test>\r\nRCPT TO:<u@${domain}>\r\nDATA\r\n`);
+      const domain = work.domains[next % work.domains.length];
+      const from = work.strangers === undefined ? 'b.test' : `m${next}-${process.pid}.${work.strangers}`;
+      next++;
+      socket.write(`MAIL FROM:<a@${from}>\r\nRCPT TO:<u@${domain}>\r\nDATA\r\n`);
       for (const code of ['250', '250', '354']) await replies.next(code);
       socket.write(TEXT);
       await replies.next('250');

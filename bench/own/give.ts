@@ -10,12 +10,11 @@ const PROCESSES = 2;
 
 export async function giveOwn(bench: Bench, work: Work): Promise<Given> {
   const [begun, cpu] = [performance.now(), cpuOfEnded()];
-  const part = {
-    ...work,
-    count: Math.ceil(work.count / PROCESSES),
-    sessions: Math.ceil(work.sessions / PROCESSES),
+  const sessions = Math.ceil(work.sessions / PROCESSES);
+  const one = (_: unknown, i: number) => {
+    const part: Work = { ...work, count: Math.floor((work.count + i) / PROCESSES), sessions };
+    return bench.stage.run(process.execPath, [GIVER, JSON.stringify(part)]);
   };
-  const one = () => bench.stage.run(process.execPath, [GIVER, JSON.stringify(part)]);
   await Promise.all(Array.from({ length: PROCESSES }, one));
   return { seconds: (performance.now() - begun) / 1000, cpu: cpuOfEnded() - cpu };
 }

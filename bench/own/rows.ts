@@ -2,6 +2,7 @@
 import type { Bench } from '../bench.ts';
 import { big } from './big.ts';
 import { manyDead, oneDead } from './dead.ts';
+import { GATES } from './gate.ts';
 import { mailbox } from './mailbox.ts';
 import { million } from './million.ts';
 import { starttls } from './starttls.ts';
@@ -18,4 +19,4 @@ export interface OwnRow {
   readonly run: (bench: Bench) => Promise<readonly OwnLine[]>;
 }
 
-export const OWN: readonly OwnRow[] = [starttls, big, oneDead, manyDead, mailbox, million];
+export const OWN: readonly OwnRow[] = [starttls, big, oneDead, manyDead, mailbox, ...GATES, million];
