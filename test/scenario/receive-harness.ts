@@ -160,6 +160,7 @@ export function makeSite(name: string, domains: readonly string[], more: Partial
     tls: { kind: 'may' },
     recipients: { kind: 'any' },
     whileUp: 'accept',
+    passClient: 'none',
     hold: 30 * DAY,
     warn: [4 * HOUR],
     connections: 10,

@@ -35,6 +35,7 @@ export const site = (port: number, more: Partial<Site> = {}): Site => ({
   tls: { kind: 'may' },
   recipients: { kind: 'any' },
   whileUp: 'accept',
+  passClient: 'none',
   hold: 1,
   warn: [],
   connections: 5,
