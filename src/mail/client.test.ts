@@ -34,13 +34,29 @@ describe('the client that gave us a mail', () => {
       helo: '',
       esmtp: true,
     });
-    for (const addr of ['', 'far.example', 'fe80::1%eth0'])
-      assert.equal(told({ addr })?.address, '192.0.2.7');
+    assert.equal(told({ helo: 'far.example' })?.address, '192.0.2.7');
+    for (const addr of ['far.example', '2001:db8::1%eth0', '10.0.0.1', 'IPV6:::ffff:127.0.0.1']) {
+      assert.equal(told({ addr }), null, addr);
+    }
   });
 
-  test('is none for what is our own: notices, couriers, mail of sites that send through us', () => {
+  test('is none for what is our own: notices, couriers, mail of sites that send through us, and who is another host elsewhere', () => {
     assert.equal(clientOf({ kind: 'notice', about: 'm1' }), null);
     assert.equal(clientOf(received({ peer: 'leaf', protocol: 'UUCP' })), null);
+    for (const peer of [
+      '127.0.0.1',
+      '::1',
+      '10.1.2.3',
+      '172.31.0.1',
+      '192.168.1.1',
+      '100.64.0.1',
+      'fd00::1',
+      'fe80::1',
+    ]) {
+      assert.equal(clientOf(received({ peer })), null, peer);
+    }
+    for (const peer of ['172.32.0.1', '100.128.0.1', '2001:db8::1'])
+      assert.ok(clientOf(received({ peer })), peer);
     assert.equal(clientOf(received({ sends: 'acme' })), null);
   });
 });

@@ -12,8 +12,9 @@ const KEYWORDS = [
   'XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT',
   'XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE',
 ];
-/** Two clients; neither is at the primary's address: that one would be taken for it. */
-const [ONE, TWO] = ['127.0.0.2', '127.0.0.3'] as const;
+/** Clients have addresses of this machine here, of which no primary is told: so a front of ours names two. */
+const [FRONT, LOCAL] = ['127.0.0.2', '127.0.0.3'] as const;
+const [ONE, TWO] = ['192.0.2.1', '192.0.2.2'] as const;
 const SENDER = 'friend@elsewhere.example';
 
 describe('a primary that was away', () => {
@@ -23,6 +24,7 @@ describe('a primary that was away', () => {
 
   const sites = (passClient: string) =>
     [
+      `peers: ["${FRONT}"]`,
       'notices: { allow: [elsewhere.example] }',
       'sites:',
       ...['one', 'elsewhere'].map(
@@ -42,7 +44,9 @@ describe('a primary that was away', () => {
   });
 
   const send = async (from: string, helo: string, subject: string, to = 'u@one.example') => {
-    const peer = await daemon.peer(from);
+    const peer = await daemon.peer(from === LOCAL ? LOCAL : FRONT);
+    await peer.say('EHLO front.example');
+    if (from !== LOCAL) assert.match(await peer.say(`XCLIENT ADDR=${from}`), /^220 /);
     await peer.say(`EHLO ${helo}`);
     const { end } = await peer.mail([to], `From: ${SENDER}\r\nSubject: ${subject}\r\n\r\nbody`);
     peer.close();
@@ -56,6 +60,7 @@ describe('a primary that was away', () => {
       [ONE, 'a.example', 'first'],
       [TWO, 'b.example', 'second'],
       [TWO, 'b.example', 'third'],
+      [LOCAL, 'c.example', 'local'],
     ] as const) {
       await send(from, helo, subject);
     }
@@ -66,6 +71,7 @@ describe('a primary that was away', () => {
     assert.equal((await arrived('first')).client, `${ONE} a.example`);
     for (const subject of ['second', 'third'])
       assert.equal((await arrived(subject)).client, `${TWO} b.example`);
+    assert.equal((await arrived('local')).client, '');
     assert.deepEqual(fake.violations, []);
   });
 
@@ -94,7 +100,7 @@ describe('a primary that was away', () => {
     assert.equal(client, '');
     assert.match(
       forwarded.join('; '),
-      /^NAME=\[UNAVAILABLE\] ADDR=127\.0\.0\.3 PORT=\[UNAVAILABLE\] PROTO=ESMTP HELO=c\.example IDENT=\w+ SOURCE=REMOTE$/,
+      /^NAME=\[UNAVAILABLE\] ADDR=192\.0\.2\.2 PORT=\[UNAVAILABLE\] PROTO=ESMTP HELO=c\.example IDENT=\w+ SOURCE=REMOTE$/,
     );
   });
 });

@@ -16,7 +16,7 @@ import type { Site } from '../../site/site.ts';
 
 /** `Primaries` satisfies it. */
 export interface Connector {
-  connect(site: Site, signal: AbortSignal, client?: Client): Promise<Reached | Unreached>;
+  connect(site: Site, signal: AbortSignal, client?: Client | null): Promise<Reached | Unreached>;
 }
 
 /** A sender waits meanwhile, and others that could be held would time out. */
@@ -68,8 +68,8 @@ export class Lines {
   }
 
   /** The living one, or a new one, for a mail of this client. */
-  async to(site: Site, client: Client): Promise<Line | NoLine> {
-    const key = clientKeyOf(client);
+  async to(site: Site, client: Client | null): Promise<Line | NoLine> {
+    const key = client ? clientKeyOf(client) : '';
     const another = site.passClient === 'xclient' && key !== this.#client;
     if (this.#line?.site === site && !this.#line.client.lost && !another) return this.#line;
     this.#leave();

@@ -50,8 +50,8 @@ export interface ThroughParts {
   readonly envelope: Omit<Envelope, 'recipients'>;
   /** As the sender declared it. */
   readonly size?: number;
-  /** Who gives us the mail; the primary is told of him if the site wants that. */
-  readonly client: Client;
+  /** Who gives us the mail; the primary is told of him if the site wants that. Null: of nobody. */
+  readonly client: Client | null;
   /** The sender's address on the net: it knows that. */
   readonly peer: string;
   readonly lines: Lines;

@@ -10,7 +10,7 @@
  */
 import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Client } from '../../mail/client.ts';
+import { type Client, clientOf } from '../../mail/client.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Visit } from '../../policy/check.ts';
 import type { KnownGood } from '../../policy/ports.ts';
@@ -134,9 +134,15 @@ export class ThroughVisit {
   }
 }
 
-/** Who is not simply served comes by no front (`WhileUp.isApart`): the peer himself, as far as he is known by now. */
-function clientIn({ manner, findings }: Transaction, { peer }: Visit): Client {
+/** As far as he is known by now. Who comes by a front, or sends as a site, is simply served (`WhileUp.isApart`). */
+function clientIn({ manner, findings }: Transaction, { peer }: Visit): Client | null {
   const { helo, esmtp } = manner;
   const name = findings.clientName;
-  return { address: peer.address, ...(name !== undefined && { name }), helo, esmtp };
+  return clientOf({
+    kind: 'received',
+    peer: peer.address,
+    helo,
+    protocol: esmtp ? 'ESMTP' : 'SMTP',
+    ...(name !== undefined && { name }),
+  });
 }
