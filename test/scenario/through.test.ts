@@ -643,5 +643,8 @@ describe('whose mail it is, told to the primary', () => {
     for (let n = 0; n < 2; n++) assert.equal(await send(no), '250 2.0.0');
     assert.equal(no.fake.commands.filter((c) => c.startsWith('XFORWARD')).length, 1);
     assert.equal(no.house.logged('client not passed on').length, 1);
+    const none = await world({ keywords: [...XCLIENT.keywords, ...XFORWARD.keywords] });
+    assert.equal(await send(none), '250 2.0.0');
+    assert.ok(!none.fake.commands.some((c) => c.startsWith('X')));
   });
 });

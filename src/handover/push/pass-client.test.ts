@@ -186,6 +186,31 @@ describe('xclient', () => {
     await l.close();
   });
 
+  test('after a trouble nothing more is begun, whosever the next mail is', async () => {
+    const { fake, handover } = await named({
+      script: (s) => (s === 'mail' ? '421 4.3.2 going down' : undefined),
+    });
+    const l = await line(handover);
+    const given = await Promise.all([from(1), from(2), NOTICE].map((o) => l.give(mail(o))));
+    assert.ok(given.every((g) => g.kind === 'broken'));
+    assert.deepEqual([said(fake, 'MAIL').length, fake.connections], [1, 1]);
+  });
+
+  test('a fellow secondary that answers when another connection is needed is not taken for the primary', async () => {
+    const fake = await primary({ keywords: XCLIENT });
+    const { handover, primaries } = push(fake, { passClient: 'xclient' });
+    const l = await line(handover);
+    assert.equal(short(await l.give(mail(from(1)))), 'delivered');
+    const connect = primaries.connect.bind(primaries);
+    primaries.connect = async (...args) => {
+      const reached = await connect(...args);
+      if (reached.kind === 'trouble') return reached;
+      return { ...reached, exchanger: { ...reached.exchanger, best: false } };
+    };
+    assert.equal(short(await l.give(mail(from(2)))), 'connect: null');
+    assert.equal(fake.mails.length, 1);
+  });
+
   test('cut off while it names the client, it ends at once', async () => {
     const { fake, handover } = await named({ script: (s) => (s === 'xclient' ? 'hang' : undefined) });
     const l = await line(handover);
