@@ -213,7 +213,14 @@ function joinRooms(held: { current: Current }, ground: Ground): Server {
     escapes,
     clock,
   });
-  const throughs = new Throughs({ whileUp, connector: primaries, roster: recipients, clock, log });
+  const throughs = new Throughs({
+    whileUp,
+    connector: primaries,
+    passing: primaries.passing,
+    roster: recipients,
+    clock,
+    log,
+  });
   const gate = openGate({
     config: () => held.current.config,
     allowed: (address) => held.current.allowed(address),

@@ -92,6 +92,7 @@ function buildSite(name: string, site: WrittenSite, recipients: Site['recipients
     recipients,
     ...optional({ logins: site.logins }),
     whileUp: site.while_up,
+    passClient: site.pass_client,
     ...(site.hide && { hide: true }),
     hold: site.hold,
     // Who calls for his mail when it suits him is not late.
@@ -162,6 +163,9 @@ function checkSite(name: string, site: WrittenSite, all: Written, found: Finding
   }
   if (site.while_up !== 'accept' && site.collect !== 'push') {
     say(`is for "collect: push": whether a site that calls for its mail is up, nobody knows`, 'while_up');
+  }
+  if (site.pass_client !== 'none' && site.collect !== 'push' && site.collect !== 'etrn') {
+    say('is for sites that are handed over to, by push or etrn', 'pass_client');
   }
   checkCalls(site, all, say);
   if (site.primary === 'mx') return;

@@ -54,6 +54,7 @@ describe('configuration', () => {
           delimiter: '+',
         },
         whileUp: 'accept',
+        passClient: 'none',
         hold: 30 * DAY,
         warn: [4 * HOUR, 4 * DAY],
         connections: 10,
@@ -146,6 +147,7 @@ sites:
     expect: { ehlo: mail.acme.example }
     recipients: { file: acme.txt }
     while_up: accept
+    pass_client: xforward
     hold: 2w
     warn: [90s]
     connections: 3
@@ -195,6 +197,7 @@ sites:
         { host: '2001:db8::2', port: 25 },
       ],
     });
+    assert.equal(acme?.passClient, 'xforward');
     assert.deepEqual(acme?.tls, { kind: 'fingerprint', sha256: ['ab'.repeat(32)] });
     assert.deepEqual(acme?.recipients, {
       kind: 'roster',

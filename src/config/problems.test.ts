@@ -332,6 +332,11 @@ describe('problems of a configuration', () => {
       [/^5:15: sites.acme.while_up: is for "collect: push"/],
     ],
     [
+      'a client for a primary that we never speak to',
+      withSite('pass_client: xclient', 'collect: odmr'),
+      [/^5:18: sites.acme.pass_client: is for sites that are handed over to, by push or etrn/, /listen.odmr/],
+    ],
+    [
       'a missing file of recipients',
       withSite('recipients: { file: no.txt }'),
       [/^5:25: sites.acme.recipients.file: there is no file .*no\.txt$/],

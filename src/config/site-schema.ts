@@ -196,6 +196,13 @@ const site = section({
         'minutes. `through`: recipients and content are put to the primary while the sender waits, and what it says is ' +
         'passed on. In both, mail is held as usual while the primary is down or its words are doubtful.',
     ),
+  pass_client: choice(['none', 'xforward', 'xclient'])
+    .prefault('none')
+    .describe(
+      'Whether a primary that offers it is told which client gave us a mail; for `collect: push` and `etrn`. `xforward`: for its ' +
+        'log and its filters. `xclient`: it judges that client (SPF, blocklists, greylisting) as if we were not there. It has to be ' +
+        'told to take this from us: `restante generate primary`.',
+    ),
   hide: z
     .boolean({ error: v.expected('true or false') })
     .prefault(false)

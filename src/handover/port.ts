@@ -3,7 +3,7 @@
  * gets parcels and returns outcomes. It tells the site's trouble from a mail's own, because
  * only it knows the protocol; what follows from that is the keeper's business.
  */
-import type { Envelope } from '../mail/envelope.ts';
+import type { Envelope, Origin } from '../mail/envelope.ts';
 import type { Outcome } from '../mail/outcome.ts';
 import type { Reply } from '../mail/reply.ts';
 
@@ -20,6 +20,7 @@ export interface ParcelContent {
 export interface Parcel {
   readonly id: string;
   readonly envelope: Envelope;
+  readonly origin: Origin;
   readonly size: number;
   /**
    * Called when the content is wanted, not before; a second time, when some recipients need a transaction

@@ -102,6 +102,35 @@ describe("the site's trouble or the mail's own", () => {
     test(`end of data: ${line}: ${verdict}`, () => assert.equal(judgeContent(said(line), envelope), verdict));
   }
 
+  test('of a client that we named, what it says of him is about his mail; what it says of relaying or of itself is not', () => {
+    const client = '554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.example';
+    const later = '450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.9]';
+    for (const [line, verdict] of [
+      [client, 'failed'],
+      [later, 'deferred'],
+    ] as const) {
+      for (const judged of [judgeRcpt, judgeContent] as const) {
+        assert.equal(judged(said(line), envelope), 'trouble');
+        assert.equal(judged(said(line), envelope, true), verdict);
+      }
+      assert.equal(judgeMail(said(line), envelope, true), 'trouble');
+      assert.equal(judgeMail(said(line), envelope, true, true), verdict);
+    }
+    for (const [line, ours, his] of [
+      ['450 4.7.1 Slow down', 'busy', 'deferred'],
+      ['550 5.7.1 Access denied', 'unclear', 'failed'],
+    ] as const) {
+      assert.equal(judgeMail(said(line), envelope, true), ours);
+      assert.equal(judgeMail(said(line), envelope, true, true), his);
+    }
+    assert.equal(
+      judgeMail(said('530 5.7.0 Must issue a STARTTLS command first'), envelope, true, true),
+      'trouble',
+    );
+    assert.equal(judgeMail(said('452 4.3.1 Insufficient system storage'), envelope, false, true), 'busy');
+    assert.equal(judgeRcpt(said('554 5.7.1 <u@x.test>: Relay access denied'), envelope, true), 'trouble');
+  });
+
   test('452 to MAIL without a size is want of room for all', () => {
     assert.equal(judgeMail(said('452 4.3.1 Insufficient system storage'), envelope, false), 'busy');
   });

@@ -28,29 +28,31 @@ const GREYLISTING = /gr[ae]y ?-?list|try (again )?later|temporar/;
 const ABOUT_SENDER =
   /\b(spf|dmarc|dkim|sender|return[- ]?path|reverse[- ]?path|mail from|from address|envelope from|originator)\b/;
 
-/** MAIL was refused with 4yz or 5yz. */
-export function judgeMail(reply: Reply, envelope: Envelope, sized: boolean): Verdict {
+/** MAIL was refused with 4yz or 5yz. `named`: it judges the client that gave us the mail, whom we named, and not us. */
+export function judgeMail(reply: Reply, envelope: Envelope, sized: boolean, named = false): Verdict {
   const own = reply.code >= 500 ? 'failed' : 'deferred';
   const words = wordsOf(reply, envelope);
   // RFC 1870 §6.1: about the size of this mail. 452 is also said for want of room for it.
   if (reply.code === 552 || is(reply, '3.4')) return own;
   if (reply.code === 452 && sized) return 'deferred';
-  if (isAboutUs(reply, words)) return 'trouble';
+  if (isAboutUs(reply, words)) return named ? own : 'trouble';
+  // Policy: it is asked of that client.
+  if (named && /^[45]\.7\./.test(reply.enhanced ?? '') && !isMisunderstanding(reply)) return own;
   if (isAboutSender(reply, words, envelope)) return own;
   return reply.code < 500 ? 'busy' : isMisunderstanding(reply) ? 'trouble' : 'unclear';
 }
 
 /** RCPT was refused with 4yz or 5yz. */
-export function judgeRcpt(reply: Reply, envelope: Envelope): Verdict {
+export function judgeRcpt(reply: Reply, envelope: Envelope, named = false): Verdict {
   const words = wordsOf(reply, envelope);
-  if (isRelaying(reply, words) || isAboutUs(reply, words) || isMisunderstanding(reply)) return 'trouble';
+  if (isRelaying(reply, words) || isMisunderstanding(reply)) return 'trouble';
+  if (!named && isAboutUs(reply, words)) return 'trouble';
   return reply.code >= 500 ? 'failed' : 'deferred';
 }
 
 /** DATA, BDAT or the content was refused with 4yz or 5yz. */
-export function judgeContent(reply: Reply, envelope: Envelope): Verdict {
-  const words = wordsOf(reply, envelope);
-  if (isAboutUs(reply, words) || isMisunderstanding(reply)) return 'trouble';
+export function judgeContent(reply: Reply, envelope: Envelope, named = false): Verdict {
+  if (isMisunderstanding(reply) || (!named && isAboutUs(reply, wordsOf(reply, envelope)))) return 'trouble';
   // Too many hops: the mail's, or a site that sends in a circle. Only time tells; nothing is failed by it.
   if (is(reply, '4.6')) return 'deferred';
   return reply.code >= 500 ? 'failed' : 'deferred';

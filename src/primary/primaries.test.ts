@@ -36,6 +36,7 @@ const acme = (more: Partial<Site> = {}): Site => ({
   tls: { kind: 'none' },
   recipients: { kind: 'any' },
   whileUp: 'accept',
+  passClient: 'none',
   hold: 1,
   warn: [],
   connections: 5,

@@ -1,6 +1,7 @@
 /**
  * Who the primary of a site is, and a conversation with it, under one limit of connections whoever
- * asks. What is learned on the way (exchangers, addresses, what it says in EHLO) is kept in the facts.
+ * asks. What is learned on the way (exchangers, addresses, what it says in EHLO) is kept in the facts. To a site that
+ * wants it so (`pass_client: xclient`) a conversation is a client's: one that was named is never used for another.
  *
  * A site has one primary: the exchangers of the first of its domains that has any better than us.
  * Domains are looked at in the order of the configuration, plain ones before those with a leading dot
@@ -10,12 +11,18 @@
  *
  * RFC 5321 §5.1.
  */
+import { SECOND } from '../base/clock.ts';
 import type { Keyed, KeyedTable } from '../base/keyed.ts';
+import { clientName } from '../dns/client-name.ts';
 import type { Answer, Resolver } from '../dns/port.ts';
+import { type Client, clientKeyOf } from '../mail/client.ts';
+import { helloOf, offersXclient, xclientLines } from '../protocol/smtp/client/attributes.ts';
+import { type Opened, RFC_DEADLINES, reopen } from '../protocol/smtp/client/open.ts';
 import type { HostPort, PrimarySource, Site } from '../site/site.ts';
 import { type Capabilities, PrimaryFacts } from './facts.ts';
 import { Limit } from './limit.ts';
-import { type Means, type Reached, reach, type Unreached } from './reach.ts';
+import { Passing } from './passing.ts';
+import { type Means, nameOf, type Reached, reach, type Unreached } from './reach.ts';
 import { type Exchanger, type Known, type NoRoute, type Route, routeOf } from './route.ts';
 
 export interface PrimariesOptions extends Means {
@@ -35,6 +42,7 @@ export interface Seen {
 
 /** Domains of a site that are looked up before its route is given up. */
 const DOMAINS_TRIED = 4;
+const QUIT = 5 * SECOND;
 
 export class Primaries {
   readonly #options: PrimariesOptions;
@@ -43,9 +51,12 @@ export class Primaries {
   readonly #seen = new Map<string, Seen>();
   /** Where sites without a lasting address were last. */
   readonly #callers: KeyedTable<string>;
+  /** What sites said to being told of clients. */
+  readonly passing: Passing;
 
   constructor(options: PrimariesOptions) {
     this.#options = options;
+    this.passing = new Passing(options.clock, options.log);
     this.#facts = new PrimaryFacts(options.keyed);
     this.#callers = options.keyed.table('callers');
   }
@@ -88,8 +99,55 @@ export class Primaries {
     this.#callers.delete(site);
   }
 
-  /** Waits for a place under the site's limit. Never rejects. */
-  async connect(site: Site, signal: AbortSignal): Promise<Reached | Unreached> {
+  /** Waits for a place under the site's limit. In the name of `client`, if the site wants that. Never rejects. */
+  async connect(site: Site, signal: AbortSignal, client?: Client | null): Promise<Reached | Unreached> {
+    for (;;) {
+      const reached = await this.#placed(site, signal);
+      if (reached.kind === 'trouble' || !client || !this.mayName(site, reached, client)) return reached;
+      const named = await this.name(site, reached, client, signal);
+      // In vain: then it is dialed without, or, where that may have been chance, once more with it.
+      if (named) return named;
+      hangUp(reached.opened);
+      if (signal.aborted) return { kind: 'trouble', cause: 'connect', text: 'given up' };
+    }
+  }
+
+  /** Whether this conversation can become that client's. */
+  mayName(site: Site, { opened }: Reached, client: Client): boolean {
+    return this.wantsName(site, client) && offersXclient(opened.offer);
+  }
+
+  /** Whether another conversation might. */
+  wantsName(site: Site, client: Client): boolean {
+    return site.passClient === 'xclient' && this.passing.may(site.name, clientKeyOf(client));
+  }
+
+  /** By XCLIENT, within no mail. Null: in vain, and the conversation is good for nothing but its end. Never rejects. */
+  async name(site: Site, reached: Reached, client: Client, signal: AbortSignal): Promise<Reached | null> {
+    const { opened } = reached;
+    const { resolver, deadlines = RFC_DEADLINES } = this.#options;
+    const abort = () => opened.wire.lose({ lost: 'destroyed', text: 'given up' });
+    signal.addEventListener('abort', abort, { once: true });
+    const name =
+      client.name === undefined
+        ? await clientName(resolver, client.address)
+        : ({ kind: 'found', name: client.name } as const);
+    if (signal.aborted) abort();
+    const lines = xclientLines(opened.offer, client, name);
+    const again = await reopen(opened, lines, helloOf(client), deadlines);
+    signal.removeEventListener('abort', abort);
+    const key = clientKeyOf(client);
+    if (again.kind === 'opened') {
+      this.passing.took(site.name, key);
+      return { ...reached, opened: again, named: client };
+    }
+    const why = `${nameOf(reached)}: XCLIENT: ${again.text}`;
+    if (!again.lost) this.passing.refused(site.name, why, key);
+    else if (!signal.aborted) this.passing.lost(site.name, why, key);
+    return null;
+  }
+
+  async #placed(site: Site, signal: AbortSignal): Promise<Reached | Unreached> {
     const release = await this.#limit.acquire(site.name, site.connections, signal);
     if (!release) return { kind: 'trouble', cause: 'connect', text: 'given up' };
     const result = await this.#connect(site, signal);
@@ -176,6 +234,11 @@ export class Primaries {
       known: fresh ? { domain: '', mx: [], addresses, primary: all } : null,
     };
   }
+}
+
+function hangUp({ wire }: Opened): void {
+  wire.command('QUIT');
+  wire.expect(QUIT, () => wire.end());
 }
 
 const addressesOr = (answer: Answer<string> | undefined, last: readonly string[] | undefined) =>

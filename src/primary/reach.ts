@@ -11,6 +11,7 @@
 import type { Clock } from '../base/clock.ts';
 import { SECOND } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Client } from '../mail/client.ts';
 import type { Reply } from '../mail/reply.ts';
 import {
   type Deadlines,
@@ -48,6 +49,8 @@ export interface Reached {
   readonly opened: Opened;
   readonly exchanger: Exchanger;
   readonly address: string;
+  /** The client for whom it takes us (XCLIENT); absent: for ourselves. */
+  readonly named?: Client;
 }
 
 /** What all conversations share. */

@@ -15,6 +15,7 @@ const site = (name: string, ...domains: string[]): Site => ({
   tls: { kind: 'may' },
   recipients: { kind: 'any' },
   whileUp: 'accept',
+  passClient: 'none',
   hold: 30 * DAY,
   warn: [],
   connections: 10,

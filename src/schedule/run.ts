@@ -32,6 +32,7 @@ export function parcelOf({ entry, lease, pending }: Flight, unreadable: (why: st
   return {
     id: entry.id,
     envelope,
+    origin: entry.origin,
     size: entry.size,
     open: async () => {
       try {

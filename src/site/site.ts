@@ -49,6 +49,12 @@ export interface Mailbox {
   readonly field: 'X-Envelope-To' | 'Delivered-To' | 'X-Original-To';
 }
 
+/**
+ * Whether a primary that offers it is told which client gave us a mail: by XFORWARD for its log and filters, or by
+ * XCLIENT, so that it judges that client instead of us.
+ */
+export type PassClient = 'none' | 'xforward' | 'xclient';
+
 /** Who may call for a site by ETRN: anybody, those who authenticate as it, or these networks. */
 export type Callers = 'any' | 'auth' | readonly string[];
 
@@ -140,6 +146,7 @@ export interface Site extends Claim {
   readonly logins?: readonly string[];
   /** What new mail meets while the primary is up. */
   readonly whileUp: 'accept' | 'defer' | 'through';
+  readonly passClient: PassClient;
   /** Its primary's names and addresses are told to nobody. */
   readonly hide?: boolean;
   /** Milliseconds that mail is kept before it fails. */

@@ -113,7 +113,13 @@ describe('a Postfix with strict SPF, that takes XCLIENT from us', () => {
     await us.onPrimary(`mkdir -p ${INSIDE}/x`);
     for (const { path, text } of made.files) us.lab.write(`x/${path}`, text);
     await us.onPrimary(`sh ${INSIDE}/x/trust.sh apply`);
-    assert.match(await handed('backup', '192.0.2.30'), /<- {2}250 2\.0\.0 Ok: queued/);
+    const named = await handed('backup', '192.0.2.30');
+    assert.match(named, /<- {2}250 2\.0\.0 Ok: queued/);
+    assert.equal(
+      named.match(/250[- ]XCLIENT/g)?.length,
+      1,
+      'it is offered once in a connection, so one client can be named',
+    );
     assert.match(await handed('backup', '192.0.2.53'), /550 5\.7\.23 .*SPF fail.*;ip=192\.0\.2\.53;/);
     assert.match(await handed('backup', '192.0.2.30', 'joe@live.test'), /554 5\.7\.1 .*Relay access denied/);
     assert.match(await handed(STRANGER, '192.0.2.30'), /Host did not advertise XCLIENT/i);

@@ -22,6 +22,7 @@ import {
 } from '../../src/policy/ports.ts';
 import { Rosters } from '../../src/policy/roster/rosters.ts';
 import { WhileUp } from '../../src/policy/while-up.ts';
+import { Passing } from '../../src/primary/passing.ts';
 import type { Peer } from '../../src/protocol/engine.ts';
 import { parseMail, parseRcpt } from '../../src/protocol/smtp/server/parameters.ts';
 import type { Manner, Session } from '../../src/protocol/smtp/session.ts';
@@ -160,6 +161,7 @@ export function makeSite(name: string, domains: readonly string[], more: Partial
     tls: { kind: 'may' },
     recipients: { kind: 'any' },
     whileUp: 'accept',
+    passClient: 'none',
     hold: 30 * DAY,
     warn: [4 * HOUR],
     connections: 10,
@@ -207,6 +209,7 @@ export class House {
     cause: 'connect',
     text: 'no primary here',
   });
+  readonly passing: Passing;
   /** For `defer`. */
   pulses: Pulses = { seen: () => undefined, ask: async () => false };
   readonly keyed: Keyed;
@@ -228,6 +231,7 @@ export class House {
     this.settings = { ...SETTINGS, ...settings };
     this.directory = new SiteDirectory(sites);
     const log = listLog(this.lines);
+    this.passing = new Passing(this.clock, log);
     const shared = {
       spool: spool ?? this.spool,
       settings: () => this.settings,
@@ -265,7 +269,8 @@ export class House {
       whileUp,
       throughs: new Throughs({
         whileUp,
-        connector: { connect: (site, signal) => this.connect(site, signal) },
+        connector: { connect: (site, signal, client) => this.connect(site, signal, client) },
+        passing: this.passing,
         roster: {
           isKnownGood: (_site, address) => this.knownGood.has(address),
           learn: (site, said) => void this.learned.push(...said.map((one) => ({ site, ...one }))),

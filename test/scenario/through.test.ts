@@ -10,7 +10,12 @@ import { silent } from '../../src/base/log.ts';
 import { MemoryResolver } from '../../src/dns/memory.ts';
 import { Primaries } from '../../src/primary/primaries.ts';
 import type { Site } from '../../src/site/site.ts';
-import type { FakeOptions, FakePrimary, FakeStation } from '../support/fake-primary.ts';
+import {
+  ALL_KEYWORDS,
+  type FakeOptions,
+  type FakePrimary,
+  type FakeStation,
+} from '../support/fake-primary.ts';
 import { cleanUp, cleanups, ourselves, primary, push, site } from '../support/lines.ts';
 import { House, makeSite, STRANGER, type Visit } from './receive-harness.ts';
 
@@ -30,7 +35,7 @@ async function world(options: FakeOptions = {}, more: Partial<Site> = {}): Promi
   const own = site(fake.port, { name: 'one', domains: ['one.example'], whileUp: 'through', ...more });
   const house = new House([own, makeSite('two', ['two.example'])]);
   const { primaries } = push(fake);
-  house.connect = (to, signal) => primaries.connect(to, signal);
+  house.connect = (to, signal, client) => primaries.connect(to, signal, client);
   return { house, fake, visit: house.visit() };
 }
 
@@ -302,8 +307,8 @@ describe('a primary in trouble: its mail is held as while it is down', () => {
   test('a fellow secondary that answers instead is not the primary', async () => {
     const w = await world();
     const { connect } = w.house;
-    w.house.connect = async (to, signal) => {
-      const reached = await connect(to, signal);
+    w.house.connect = async (to, signal, client) => {
+      const reached = await connect(to, signal, client);
       return reached.kind === 'reached'
         ? { ...reached, exchanger: { ...reached.exchanger, best: false } }
         : reached;
@@ -326,7 +331,7 @@ describe('a primary that is slow', () => {
       random: () => 0,
       resolver: new MemoryResolver(),
     });
-    w.house.connect = (to, signal) => primaries.connect(to, signal);
+    w.house.connect = (to, signal, client) => primaries.connect(to, signal, client);
     return w;
   };
   const until = async (what: () => boolean) => {
@@ -574,5 +579,72 @@ describe('which mail is put to the primary', () => {
     assert.deepEqual(w.fake.mails, []);
     assert.deepEqual(left(w), NOTHING);
     assert.equal(w.house.clock.armed, 0);
+  });
+});
+
+describe('whose mail it is, told to the primary', () => {
+  const XCLIENT = { keywords: [...ALL_KEYWORDS, 'XCLIENT NAME ADDR PORT PROTO HELO LOGIN'] };
+  const XFORWARD = { keywords: [...ALL_KEYWORDS, 'XFORWARD NAME ADDR PROTO HELO SOURCE'] };
+  const send = (w: World, visit = w.visit) => visit.send('a@sender.example', ['u@one.example'], MAIL);
+  const clients = ({ fake }: World) => fake.mails.map((m) => m.client);
+
+  test('xclient: the client is named once for his connection, and again when he says another name', async () => {
+    const w = await world(XCLIENT, { passClient: 'xclient', connections: 1 });
+    for (let n = 0; n < 2; n++) assert.equal(await send(w), '250 2.0.0');
+    w.visit.manner = { helo: 'other.example', esmtp: false };
+    assert.equal(await send(w), '250 2.0.0');
+    const [one, other] = [`${STRANGER} client.example`, `${STRANGER} other.example`];
+    assert.deepEqual(clients(w), [one, one, other]);
+    assert.equal(w.fake.connections, 2);
+    assert.match(w.fake.commands.filter((c) => c.startsWith('XCLIENT'))[1] ?? '', / PROTO=SMTP /);
+    assert.deepEqual(w.fake.violations, []);
+  });
+
+  test('xclient: a refusal costs the sender nothing', async () => {
+    for (const act of ['550 5.7.1 Client host rejected', '421 4.3.0 bye', 'close']) {
+      const w = await world(
+        { ...XCLIENT, script: (s) => (s === 'xclient' ? act : undefined) },
+        { passClient: 'xclient', connections: 1 },
+      );
+      for (let n = 0; n < 2; n++) assert.equal(await send(w), '250 2.0.0');
+      assert.deepEqual(clients(w), ['', '']);
+      assert.deepEqual(left(w), NOTHING);
+    }
+  });
+
+  test('xclient: what the primary says of the client is said to him', async () => {
+    const act = '554 5.7.1 Service unavailable; Client host [198.51.100.10] blocked using zen.example';
+    for (const [passClient, heard] of [
+      ['xclient', '554 5.7.1'],
+      ['none', OK],
+    ] as const) {
+      for (const station of ['mail', 'rcpt'] as const) {
+        const w = await world({ ...XCLIENT, ...at(station, act) }, { passClient });
+        assert.deepEqual(await rcpt(w, 'u@one.example'), [heard]);
+      }
+      const w = await world({ ...XCLIENT, ...at('end', act) }, { passClient });
+      assert.equal(await send(w), passClient === 'none' ? '250 2.0.0' : '554 5.7.1');
+    }
+  });
+
+  test('xforward: before each mail; a refusal costs nothing, and it is not said again', async () => {
+    const w = await world(XFORWARD, { passClient: 'xforward' });
+    for (let n = 0; n < 2; n++) assert.equal(await send(w), '250 2.0.0');
+    const words = `NAME=[UNAVAILABLE] ADDR=${STRANGER} PROTO=ESMTP HELO=client.example SOURCE=REMOTE`;
+    assert.deepEqual(
+      w.fake.mails.map((m) => m.forwarded),
+      [[words], [words]],
+    );
+    assert.equal(w.fake.connections, 1);
+    const no = await world(
+      { ...XFORWARD, script: (s) => (s === 'xforward' ? '550 5.7.0 insufficient authorization' : undefined) },
+      { passClient: 'xforward' },
+    );
+    for (let n = 0; n < 2; n++) assert.equal(await send(no), '250 2.0.0');
+    assert.equal(no.fake.commands.filter((c) => c.startsWith('XFORWARD')).length, 1);
+    assert.equal(no.house.logged('client not passed on').length, 1);
+    const none = await world({ keywords: [...XCLIENT.keywords, ...XFORWARD.keywords] });
+    assert.equal(await send(none), '250 2.0.0');
+    assert.ok(!none.fake.commands.some((c) => c.startsWith('X')));
   });
 });

@@ -13,6 +13,8 @@ export type FakeStation =
   | 'helo'
   | 'starttls'
   | 'auth'
+  | 'xclient'
+  | 'xforward'
   | 'mail'
   | 'rcpt'
   | 'data'
@@ -25,6 +27,10 @@ export type FakeStation =
 export type FakeAct = string | 'close' | 'hang';
 
 export interface FakeMail {
+  /** Who its client is, as told by XCLIENT and by the EHLO behind it: `192.0.2.7 mail.example`; '' if nobody was named. */
+  readonly client: string;
+  /** What XFORWARD told of it, in order. */
+  readonly forwarded: readonly string[];
   readonly sender: string;
   readonly mailArgs: string;
   readonly recipients: readonly string[];
@@ -34,6 +40,8 @@ export interface FakeMail {
 
 export interface FakeOptions {
   readonly name?: string;
+  /** It takes XCLIENT again after XCLIENT; Postfix does not. */
+  readonly renames?: boolean;
   /** Default: PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES, DSN, SMTPUTF8, SIZE; STARTTLS with `tls`. */
   readonly keywords?: readonly string[];
   readonly tls?: { readonly key: string; readonly cert: string };
@@ -114,6 +122,10 @@ class Dialog {
   #mail: { sender: string; args: string } | null = null;
   #recipients: { address: string; args: string }[] = [];
   #secure = false;
+  /** By XCLIENT. */
+  #told = new Map<string, string>();
+  #helo = '';
+  #forwarded: string[] = [];
   #challenges: string[] = [];
 
   constructor(fake: FakePrimary, socket: Socket) {
@@ -163,7 +175,9 @@ class Dialog {
 
   #keywords(): string[] {
     const { keywords, tls } = this.#fake.options;
-    return [...(keywords ?? ALL_KEYWORDS), ...(tls && !this.#secure ? ['STARTTLS'] : [])];
+    const all = [...(keywords ?? ALL_KEYWORDS), ...(tls && !this.#secure ? ['STARTTLS'] : [])];
+    const renames = this.#fake.options.renames || !this.#told.has('ADDR');
+    return renames ? all : all.filter((keyword) => !keyword.startsWith('XCLIENT'));
   }
 
   #command(verb: string, line: string): void {
@@ -174,6 +188,7 @@ class Dialog {
     switch (verb) {
       case 'EHLO':
         this.#reset();
+        this.#helo = line.slice(5);
         this.#answer(
           'ehlo',
           line,
@@ -189,6 +204,13 @@ class Dialog {
       case 'AUTH':
         if (/^AUTH LOGIN$/i.test(line)) this.#challenges = ['334 UGFzc3dvcmQ6', '235 2.7.0 yes'];
         this.#answer('auth', line, /^AUTH LOGIN$/i.test(line) ? '334 VXNlcm5hbWU6' : '235 2.7.0 yes');
+        return;
+      case 'XCLIENT':
+        this.#xclient(line);
+        return;
+      case 'XFORWARD':
+        if (this.#mail) this.#say('503 5.5.1 MAIL transaction in progress');
+        else if (this.#answer('xforward', line, '250 2.0.0 ok')) this.#forwarded.push(line.slice(9));
         return;
       case 'MAIL':
         this.#mailFrom(line);
@@ -217,6 +239,23 @@ class Dialog {
       default:
         this.#say('500 5.5.2 what?');
     }
+  }
+
+  #xclient(line: string): void {
+    if (this.#mail) {
+      this.#say('503 5.5.1 MAIL transaction in progress');
+      return;
+    }
+    if (!this.#keywords().some((keyword) => keyword.startsWith('XCLIENT'))) {
+      this.#say('550 5.7.0 insufficient authorization');
+      return;
+    }
+    if (!this.#answer('xclient', line, `220 ${this.#name} ready`)) return;
+    for (const word of line.split(' ').slice(1)) {
+      const [name = '', value = ''] = word.split('=');
+      this.#told.set(name, value);
+    }
+    this.#reset();
   }
 
   #mailFrom(line: string): void {
@@ -295,7 +334,10 @@ class Dialog {
   }
 
   #keep(content: Buffer): void {
+    const address = this.#told.get('ADDR');
     this.#fake.mails.push({
+      client: address === undefined ? '' : `${address} ${this.#helo}`,
+      forwarded: this.#forwarded,
       sender: this.#mail?.sender ?? '',
       mailArgs: this.#mail?.args ?? '',
       recipients: this.#recipients.map((r) => r.address),
@@ -308,6 +350,7 @@ class Dialog {
     this.#mail = null;
     this.#recipients = [];
     this.#content = [];
+    this.#forwarded = [];
   }
 
   #startTls(): void {

@@ -35,6 +35,7 @@ export const site = (port: number, more: Partial<Site> = {}): Site => ({
   tls: { kind: 'may' },
   recipients: { kind: 'any' },
   whileUp: 'accept',
+  passClient: 'none',
   hold: 1,
   warn: [],
   connections: 5,
@@ -53,6 +54,7 @@ export function push(
   fake: FakePrimary,
   more: Partial<Site> = {},
   deadlines = RFC_DEADLINES,
+  resolver = new MemoryResolver(),
 ): { handover: Handover; primaries: Primaries } {
   const keyed = openKeyed(':memory:');
   cleanups.push(() => keyed.close());
@@ -62,7 +64,7 @@ export function push(
     keyed,
     ourselves,
     random: () => 0,
-    resolver: new MemoryResolver(),
+    resolver,
   });
   return { handover: pushHandover({ ...means, site: site(fake.port, more), primaries }), primaries };
 }
@@ -85,6 +87,7 @@ export const BODY = Buffer.from('Subject: x\r\n\r\nbody\r\n');
 export function parcel(...to: readonly string[]): Parcel {
   return {
     id: 'e1',
+    origin: { kind: 'notice', about: 'e0' },
     size: BODY.length,
     envelope: {
       sender: 's@b.test',

@@ -22,7 +22,7 @@ export async function generatePrimaryTrust(
   const origin = options.from === undefined ? await lookUp(config) : said(options.from);
   const made = generatePrimary(
     {
-      site: { ...site, passClient: 'none' },
+      site,
       hostname: config.hostname,
       origin,
       helo: config.conduct.helo,

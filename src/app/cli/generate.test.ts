@@ -8,7 +8,10 @@ import type { Terminal } from './terminal.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'generate-'));
 const FILE = join(folder, 'restante.yaml');
-writeFileSync(FILE, 'hostname: mx2.example.net\nspool: .\nsites: { leaf: { domains: [leaf.example] } }\n');
+writeFileSync(
+  FILE,
+  'hostname: mx2.example.net\nspool: .\nsites: { leaf: { domains: [leaf.example] }, named: { domains: [named.example], pass_client: xclient } }\n',
+);
 
 async function restante(line: string): Promise<{ exit: number; out: string; err: string }> {
   const done = { exit: 0, out: '', err: '' };
@@ -74,6 +77,17 @@ describe('generate', () => {
     );
     assert.match(keys.err, /no keys are found in it/);
     assert.throws(() => statSync(join(folder, 'c')));
+  });
+
+  test('primary: whether clients are named is the site’s word', async () => {
+    for (const [site, expected] of [
+      ['leaf', false],
+      ['named', true],
+    ] as const) {
+      await restante(`generate primary ${site} --for postfix --from 192.0.2.20 --dir ${folder}/${site}`);
+      const script = readFileSync(join(folder, site, 'trust.sh'), 'utf8');
+      assert.equal(script.includes('smtpd_authorized_xclient_hosts'), expected);
+    }
   });
 
   test('primary: by addresses that were said; a name without any says what to say', async () => {

@@ -64,6 +64,7 @@ function parcel(
   const recipients = to.map((r) => (typeof r === 'string' ? { address: r } : r));
   return {
     id,
+    origin: { kind: 'notice', about: 'm0' },
     envelope: { sender: 'joe@sender.example', recipients, body: '7bit', smtputf8: false },
     size: bytes.length,
     open: async () => ({

@@ -9,11 +9,13 @@
  * RFC 5321 §4.2, §4.5.3.1.10, §4.5.4.1, §6.1; RFC 1047.
  */
 import type { Log } from '../../base/log.ts';
+import { clientOf } from '../../mail/client.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Outcome } from '../../mail/outcome.ts';
 import { describe, isPositive, type Reply, reply } from '../../mail/reply.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt, type Verdict } from '../../primary/classify.ts';
 import { nameOf, type Reached } from '../../primary/reach.ts';
+import { xforwardLines } from '../../protocol/smtp/client/attributes.ts';
 import type { SmtpClient } from '../../protocol/smtp/client/client.ts';
 import type { Transaction } from '../../protocol/smtp/client/transaction.ts';
 import type { Lost } from '../../protocol/smtp/client/wire.ts';
@@ -24,6 +26,12 @@ const NOTHING: ParcelContent = { size: 0, pieces: [], async *chunks() {}, async 
 /** Recipients in one transaction, where the server names no number. RFC 5321 §4.5.3.1.8 asks it to take 100. */
 const MOST_RECIPIENTS = 1000;
 
+/** XFORWARD, to a site that wants it. */
+export interface Forwarding {
+  may(): boolean;
+  refused(why: string): void;
+}
+
 export class SmtpLine implements Line {
   readonly kind = 'line';
   readonly host: string;
@@ -32,9 +40,13 @@ export class SmtpLine implements Line {
   readonly #client: SmtpClient;
   readonly #name: string;
   readonly #log: Log;
+  readonly #named: boolean;
+  readonly #forwarding: Forwarding | undefined;
   #trouble: Trouble | null = null;
 
-  constructor(reached: Reached, client: SmtpClient, log: Log) {
+  constructor(reached: Reached, client: SmtpClient, log: Log, forwarding?: Forwarding) {
+    this.#named = reached.named !== undefined;
+    this.#forwarding = forwarding;
     this.host = nameOf(reached);
     this.best = reached.exchanger.best;
     this.depth = client.depth;
@@ -45,7 +57,7 @@ export class SmtpLine implements Line {
 
   async give(parcel: Parcel): Promise<Given> {
     const sized = this.#client.offer.keywords.has('SIZE');
-    const giving = new Giving(parcel, { name: this.#name, best: this.best, sized });
+    const giving = new Giving(parcel, { name: this.#name, best: this.best, sized, named: this.#named });
     const most = Math.min(this.#client.offer.rcptMax ?? MOST_RECIPIENTS, MOST_RECIPIENTS);
     for (let part = giving.next(most); part.length > 0; part = giving.next(most)) {
       if (this.#trouble) return giving.broken(this.#trouble);
@@ -55,6 +67,15 @@ export class SmtpLine implements Line {
       if (trouble) return this.#break(giving, trouble);
     }
     return giving.answered();
+  }
+
+  get isDead(): boolean {
+    return this.#trouble !== null || this.#client.lost !== null;
+  }
+
+  /** When all that was given is answered: no transaction is open over there. */
+  rest(): Promise<void> {
+    return this.#client.rest();
   }
 
   close(): Promise<void> {
@@ -76,13 +97,21 @@ export class SmtpLine implements Line {
       envelope: { sender: '', recipients: [], body: '7bit', smtputf8: false },
       open: async () => NOTHING,
     });
-    if (!bare.mail || !isPositive(bare.mail)) return trouble;
-    giving.fail(giving.unclear, part);
+    const anybody = bare.mail !== null && isPositive(bare.mail);
+    // Refused to the client that we named: perhaps it is he.
+    if (!anybody && (!this.#named || bare.lost)) return trouble;
+    giving.judged(anybody ? 'failed' : 'deferred', giving.unclear, part);
     return null;
   }
 
-  #transact(parcel: Parcel, recipients: readonly Recipient[]): Promise<Transaction> {
-    return this.#client.give({ envelope: { ...parcel.envelope, recipients }, open: () => parcel.open() });
+  async #transact(parcel: Parcel, recipients: readonly Recipient[]): Promise<Transaction> {
+    const before = this.#forwarding?.may()
+      ? xforwardLines(this.#client.offer, clientOf(parcel.origin), parcel.id)
+      : [];
+    const envelope = { ...parcel.envelope, recipients };
+    const heard = await this.#client.give({ envelope, before, open: () => parcel.open() });
+    if (heard.before) this.#forwarding?.refused(`${this.host}: XFORWARD: ${describe(heard.before)}`);
+    return heard;
   }
 
   #break(giving: Giving, trouble: Trouble): Given {
@@ -114,6 +143,8 @@ interface Host {
   readonly best: boolean;
   /** Is it told the size of each mail? */
   readonly sized: boolean;
+  /** Does it take us for the client that gave us the mail? */
+  readonly named: boolean;
 }
 
 /** One parcel on its way: what is certain of each recipient so far. */
@@ -138,8 +169,8 @@ class Giving {
     return this.#unclear;
   }
 
-  fail(r: Reply, part: readonly number[]): void {
-    for (const index of part) this.#set(index, 'failed', r);
+  judged(kind: 'failed' | 'deferred', r: Reply, part: readonly number[]): void {
+    for (const index of part) this.#set(index, kind, r);
   }
 
   /** Indices of the next recipients without an outcome. Each transaction gives at least one an outcome, or is a trouble. */
@@ -186,7 +217,7 @@ class Giving {
       if (r.code < 500) this.#alive = true;
       // The rest goes at once in a transaction of its own; the first of that one has no such excuse.
       if (isTooMany(r) && accepted.length > 0) continue;
-      const verdict = isTooMany(r) ? 'deferred' : judgeRcpt(r, this.#parcel.envelope);
+      const verdict = isTooMany(r) ? 'deferred' : judgeRcpt(r, this.#parcel.envelope, this.#host.named);
       if (verdict === 'failed') this.#outcomes[index] ??= { ...this.#outcome('failed', r), at: 'rcpt' };
       else if (verdict === 'deferred') this.#set(index, verdict, r);
       else trouble ??= this.#troubleOf('refused', 'RCPT', r);
@@ -195,13 +226,16 @@ class Giving {
   }
 
   #mailRefused(r: Reply, part: readonly number[]): Trouble | null {
-    const verdict = judgeMail(r, this.#parcel.envelope, this.#host.sized);
+    const verdict = judgeMail(r, this.#parcel.envelope, this.#host.sized, this.#host.named);
     if (verdict === 'unclear' && this.#parcel.envelope.sender !== '') this.#unclear = r;
     return this.#apply(verdict, 'MAIL', r, part);
   }
 
   #ended(r: Reply, wasSent: boolean, accepted: readonly number[]): Trouble | null {
-    if (!isPositive(r)) return this.#apply(judgeContent(r, this.#parcel.envelope), 'DATA', r, accepted);
+    if (!isPositive(r)) {
+      const verdict = judgeContent(r, this.#parcel.envelope, this.#host.named);
+      return this.#apply(verdict, 'DATA', r, accepted);
+    }
     // A 2yz other than to the content says nothing of the mail.
     if (!wasSent) return this.#troubleOf('refused', 'DATA', r);
     for (const index of accepted) this.#set(index, 'delivered', r);

@@ -3,9 +3,11 @@
  * mails, closed when nothing is asked of it for a while: a slow sender must not keep the site's connections. What is
  * under way then is said again on a fresh one (`mail.ts`).
  *
- * Promises: no more connections than the site allows (`Primaries` counts them); the best host or none.
+ * Promises: no more connections than the site allows (`Primaries` counts them); the best host or none; none that was
+ * opened for another client, where the primary may hear for whom (`pass_client: xclient`).
  */
 import { type Clock, SECOND, type Timer } from '../../base/clock.ts';
+import { type Client, clientKeyOf } from '../../mail/client.ts';
 import type { Reached, Unreached } from '../../primary/reach.ts';
 import { nameOf } from '../../primary/reach.ts';
 import type { Deadlines } from '../../protocol/smtp/client/open.ts';
@@ -14,7 +16,7 @@ import type { Site } from '../../site/site.ts';
 
 /** `Primaries` satisfies it. */
 export interface Connector {
-  connect(site: Site, signal: AbortSignal): Promise<Reached | Unreached>;
+  connect(site: Site, signal: AbortSignal, client?: Client | null): Promise<Reached | Unreached>;
 }
 
 /** A sender waits meanwhile, and others that could be held would time out. */
@@ -39,6 +41,8 @@ export interface Line {
   readonly client: StepwiseClient;
   /** For people: name and address. */
   readonly host: string;
+  /** It takes us for the client. */
+  readonly named: boolean;
   /** As we find it, and as it calls itself. */
   readonly names: readonly string[];
 }
@@ -52,6 +56,8 @@ export class Lines {
   readonly #connector: Connector;
   readonly #clock: Clock;
   #line: Line | null = null;
+  /** By its key, for whom the line was opened. */
+  #client = '';
   #connecting: AbortController | null = null;
   #idle: Timer | null = null;
   #closed = false;
@@ -61,24 +67,28 @@ export class Lines {
     this.#clock = clock;
   }
 
-  /** The living one, or a new one. */
-  async to(site: Site): Promise<Line | NoLine> {
-    if (this.#line?.site === site && !this.#line.client.lost) return this.#line;
+  /** The living one, or a new one, for a mail of this client. */
+  async to(site: Site, client: Client | null): Promise<Line | NoLine> {
+    const key = client ? clientKeyOf(client) : '';
+    const another = site.passClient === 'xclient' && key !== this.#client;
+    if (this.#line?.site === site && !this.#line.client.lost && !another) return this.#line;
     this.#leave();
+    this.#client = key;
     const abort = new AbortController();
     this.#connecting = abort;
     const timer = this.#clock.after(CONNECT, () => abort.abort());
-    const reached = await this.#connector.connect(site, abort.signal);
+    const reached = await this.#connector.connect(site, abort.signal, client);
     timer.cancel();
     this.#connecting = null;
     if (reached.kind === 'trouble') return { kind: 'none', why: reached.text };
-    const client = new StepwiseClient(reached.opened, DEADLINES);
+    const stepwise = new StepwiseClient(reached.opened, DEADLINES);
     if (this.#closed || !reached.exchanger.best) {
-      void client.quit();
+      void stepwise.quit();
       return { kind: 'none', why: this.#closed ? 'the sender is gone' : `only ${nameOf(reached)} answers` };
     }
     const names = [reached.exchanger.host, reached.opened.offer.name].map((n) => n.toLowerCase());
-    this.#line = { site, client, host: nameOf(reached), names };
+    const named = reached.named !== undefined;
+    this.#line = { site, client: stepwise, host: nameOf(reached), named, names };
     return this.#line;
   }
 

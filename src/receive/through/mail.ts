@@ -12,11 +12,13 @@
  * RFC 5321 §3.3, §4.5.3.1.10.
  */
 import type { Log } from '../../base/log.ts';
+import type { Client } from '../../mail/client.ts';
 import type { Envelope, Recipient } from '../../mail/envelope.ts';
 import { describe, isPositive, type Reply, reply } from '../../mail/reply.ts';
 import type { Said } from '../../policy/roster/view.ts';
 import { defer, type Refusal } from '../../policy/verdict.ts';
 import { isTooMany, judgeContent, judgeMail, judgeRcpt } from '../../primary/classify.ts';
+import type { Offer } from '../../protocol/smtp/client/open.ts';
 import type { StepContent } from '../../protocol/smtp/client/stepwise.ts';
 import { type Heard, isLost, type Lost } from '../../protocol/smtp/client/wire.ts';
 import type { Site } from '../../site/site.ts';
@@ -48,6 +50,8 @@ export interface ThroughParts {
   readonly envelope: Omit<Envelope, 'recipients'>;
   /** As the sender declared it. */
   readonly size?: number;
+  /** Who gives us the mail; the primary is told of him if the site wants that. Null: of nobody. */
+  readonly client: Client | null;
   /** The sender's address on the net: it knows that. */
   readonly peer: string;
   readonly lines: Lines;
@@ -57,6 +61,10 @@ export interface ThroughParts {
   isKnownGood(address: string): boolean;
   /** What it said to a recipient, for the roster. */
   learn(said: Said): void;
+  /** What is to be said of the client before MAIL, */
+  forward(offer: Offer): readonly string[];
+  /** and that the primary does not want to hear it. */
+  unforwarded(why: string): void;
   /** The primary is in trouble: others need not ask it now. */
   trouble(why: string): void;
 }
@@ -124,7 +132,7 @@ export class ThroughMail {
       return { kind: 'defer', reply: passedOn(later, this.#inner(recipient)), why };
     }
     const envelope = { ...this.#parts.envelope, recipients: [recipient] };
-    if (judgeRcpt(heard, envelope) === 'trouble') return this.#hold(why);
+    if (judgeRcpt(heard, envelope, this.#line?.named) === 'trouble') return this.#hold(why);
     if (this.#parts.isKnownGood(recipient.address)) {
       if (heard.code >= 500 && this.#parts.isWary()) return doubtful(why);
       // Of others nothing is learned by a refusal: only the verifier knows whether the primary takes anybody at all.
@@ -151,12 +159,12 @@ export class ThroughMail {
     }
   }
 
-  #answered(heard: Reply, { host }: Line): Given {
+  #answered(heard: Reply, { host, named }: Line): Given {
     const words = this.#text(heard).join(' ');
     if (isPositive(heard)) return { kind: 'taken', words, host, reply: heard };
     const why = `the primary: content: ${describe(heard)}`;
     const envelope = { ...this.#parts.envelope, recipients: this.#accepted };
-    const verdict = judgeContent(heard, envelope);
+    const verdict = judgeContent(heard, envelope, named);
     if (verdict === 'trouble') return this.#hold(why);
     // Too many hops: no mail fails by it.
     if (verdict === 'deferred' && heard.code >= 500) {
@@ -187,29 +195,36 @@ export class ThroughMail {
   }
 
   async #mail(): Promise<Refusal | Hold | null> {
-    const { site, envelope, size, lines } = this.#parts;
-    const line = await lines.to(site);
+    const { site, envelope, client, lines } = this.#parts;
+    const line = await lines.to(site, client);
     if ('kind' in line) return this.#trouble(line.why);
     this.#line = line;
     // RFC 6531 §3.2: not without its consent. What becomes of a mail that needs it is the handover's to say.
     if (envelope.smtputf8 && !line.client.offer.smtpUtf8) return this.#hold('it does not offer SMTPUTF8');
-    let heard = await line.client.mail(envelope, size);
+    let heard = await this.#begun(line);
     // It was closed over there since the last mail, and we had not heard of it.
     if (isLost(heard) && (heard.lost === 'closed' || heard.lost === 'bye') && this.#again) {
       this.#again = false;
-      const fresh = await lines.to(site);
+      const fresh = await lines.to(site, client);
       if ('kind' in fresh) return this.#trouble(fresh.why);
       this.#line = fresh;
-      heard = await fresh.client.mail(envelope, size);
+      heard = await this.#begun(fresh);
     }
     if (isLost(heard)) return this.#lost(heard, this.#line);
     return isPositive(heard) ? null : this.#mailRefused(heard, this.#line);
   }
 
+  #begun({ client, host }: Line): Promise<Heard> {
+    const { envelope, size, forward, unforwarded } = this.#parts;
+    return client.mail(envelope, size, forward(client.offer), (refusal) =>
+      unforwarded(`${host}: XFORWARD: ${describe(refusal)}`),
+    );
+  }
+
   #mailRefused(heard: Reply, line: Line): Refusal | Hold {
     const why = `the primary: MAIL: ${describe(heard)}`;
     const envelope = { ...this.#parts.envelope, recipients: [] };
-    const verdict = judgeMail(heard, envelope, line.client.offer.keywords.has('SIZE'));
+    const verdict = judgeMail(heard, envelope, line.client.offer.keywords.has('SIZE'), line.named);
     if (verdict !== 'failed' && verdict !== 'deferred') return this.#trouble(why);
     this.#refused = this.#refusal(heard, why);
     return this.#refused;

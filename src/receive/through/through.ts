@@ -10,6 +10,7 @@
  */
 import { type Clock, SECOND } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import { type Client, clientOf } from '../../mail/client.ts';
 import type { Recipient } from '../../mail/envelope.ts';
 import type { Visit } from '../../policy/check.ts';
 import type { KnownGood } from '../../policy/ports.ts';
@@ -17,6 +18,8 @@ import type { Route } from '../../policy/relay.ts';
 import type { Rosters } from '../../policy/roster/rosters.ts';
 import { defer } from '../../policy/verdict.ts';
 import type { WhileUp } from '../../policy/while-up.ts';
+import type { Passing } from '../../primary/passing.ts';
+import { xforwardLines } from '../../protocol/smtp/client/attributes.ts';
 import type { Site } from '../../site/site.ts';
 import type { Transaction } from '../transaction.ts';
 import { type Connector, Lines } from './line.ts';
@@ -25,6 +28,7 @@ import { type Hold, ThroughMail, type Word } from './mail.ts';
 export interface ThroughOptions {
   readonly whileUp: WhileUp;
   readonly connector: Connector;
+  readonly passing: Pick<Passing, 'may' | 'refused'>;
   readonly roster: KnownGood & Pick<Rosters, 'learn'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -67,13 +71,19 @@ export class Throughs {
     return whileUp.isSound(site.name) && !whileUp.isApart(site.name, transaction, visit);
   }
 
-  mail(site: Site, { mail }: Transaction, visit: Visit, lines: Lines): ThroughMail {
-    const { whileUp, roster, clock, log } = this.#options;
+  mail(site: Site, transaction: Transaction, visit: Visit, lines: Lines): ThroughMail {
+    const { whileUp, roster, passing, clock, log } = this.#options;
+    const { mail } = transaction;
+    const client = clientIn(transaction, visit);
+    const forwards = () => site.passClient === 'xforward' && passing.may(site.name);
     const { sender, body, smtputf8, ret, envid, size } = mail;
     return new ThroughMail({
       site,
       envelope: { sender, body, smtputf8, ...(ret && { ret }), ...(envid !== undefined && { envid }) },
       ...(size !== undefined && { size }),
+      client,
+      forward: (offer) => (forwards() ? xforwardLines(offer, client) : []),
+      unforwarded: (why) => passing.refused(site.name, why),
       peer: visit.peer.address,
       lines,
       log,
@@ -122,4 +132,17 @@ export class ThroughVisit {
   closed(): void {
     this.#lines?.close();
   }
+}
+
+/** As far as he is known by now. Who comes by a front, or sends as a site, is simply served (`WhileUp.isApart`). */
+function clientIn({ manner, findings }: Transaction, { peer }: Visit): Client | null {
+  const { helo, esmtp } = manner;
+  const name = findings.clientName;
+  return clientOf({
+    kind: 'received',
+    peer: peer.address,
+    helo,
+    protocol: esmtp ? 'ESMTP' : 'SMTP',
+    ...(name !== undefined && { name }),
+  });
 }

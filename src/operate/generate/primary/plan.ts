@@ -1,9 +1,7 @@
 /** What is told to a primary, before it is written for one program. */
 import type { Conduct } from '../../../config/conduct.ts';
-import type { Site } from '../../../site/site.ts';
+import type { PassClient, Site } from '../../../site/site.ts';
 import { type Unusable, unusable } from '../bundle.ts';
-
-export type PassClient = 'none' | 'xforward' | 'xclient';
 
 /** The addresses that our handovers come from, and how they are known. */
 export interface Origin {
@@ -14,7 +12,7 @@ export interface Origin {
 }
 
 export interface PrimaryGiven {
-  readonly site: Pick<Site, 'name' | 'domains' | 'collect'> & { readonly passClient: PassClient };
+  readonly site: Pick<Site, 'name' | 'domains' | 'collect' | 'passClient'>;
   /** Our name: in EHLO, and in `by` of our Received field. */
   readonly hostname: string;
   readonly origin: Origin;

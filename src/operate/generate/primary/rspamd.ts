@@ -46,6 +46,8 @@ Undo: remove them again, and reload.
 To see it: mail that came by @HOSTNAME@ has the symbol @RULE@, and its R_SPF_… names the client that @HOSTNAME@ had. Without the symbol
 the reverse name is another: dig -x ADDRESS. rspamd later than 3.4 may have the strategy "ip_map", which knows us by address instead.
 
+With "pass_client: xclient" at @HOSTNAME@ and a Postfix that takes it (--for postfix), rspamd sees the client without this. It does no harm then.
+
 @ASSUMED@
 `;
 

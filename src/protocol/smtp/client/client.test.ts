@@ -167,6 +167,54 @@ describe('pipelining', () => {
   });
 });
 
+describe('what is said before MAIL', () => {
+  const before = ['XFORWARD NAME=a', 'XFORWARD HELO=b'];
+
+  test('stands in its group, behind the RSET for the last one, and its refusal is not the mail’s', async () => {
+    const { fake, client } = await dialog({
+      script: (at, arg) =>
+        at === 'rcpt' && arg.includes('bad@')
+          ? '550 5.1.1 no'
+          : at === 'xforward' && arg.includes('HELO')
+            ? '501 5.5.4 bad HELO'
+            : undefined,
+    });
+    const [bad, good] = await Promise.all([
+      client.give({ ...mail(text(1), ['bad@x.test']), before }),
+      client.give({ ...mail(text(2)), before }),
+    ]);
+    assert.equal(bad?.rcpt[0]?.code, 550);
+    assert.equal(good?.end?.code, 250);
+    assert.equal(good?.before?.code, 501);
+    assert.deepEqual(
+      fake.mails.map((m) => m.forwarded),
+      [['NAME=a']],
+    );
+    assert.deepEqual(fake.violations, []);
+    assert.match(fake.reads[1] ?? '', /^XFORWARD NAME=a\r\nXFORWARD HELO=b\r\nMAIL /);
+  });
+
+  test('waits for its reply where nothing may be pipelined', async () => {
+    const { fake, client } = await dialog({ keywords: PLAIN });
+    const t = await client.give({ ...mail(text(1)), before });
+    assert.equal(t.before, null);
+    assert.deepEqual(fake.mails[0]?.forwarded, ['NAME=a', 'HELO=b']);
+    assert.deepEqual(fake.violations, []);
+  });
+
+  test('a line that breaks there is told as of the mail', async () => {
+    for (const keywords of [PLAIN, ALL_KEYWORDS]) {
+      const { client } = await dialog({
+        keywords,
+        script: (at) => (at === 'xforward' ? '421 4.3.0 bye' : undefined),
+      });
+      const t = await client.give({ ...mail(text(1)), before });
+      assert.equal(t.lost?.lost, 'bye');
+      assert.equal(t.end, null);
+    }
+  });
+});
+
 describe('BDAT', () => {
   test('a whole mail is one write, several are under way at once, and content is not touched', async () => {
     const { fake, client } = await dialog({ keywords: CHUNKING });

@@ -60,6 +60,7 @@ export class SmtpClient {
   #blind = 0;
   /** A transaction may be open on the server: RSET before the next MAIL. */
   #dirty = false;
+  #fresh = true;
 
   constructor({ opened, caution = { careful: false }, clock, deadlines }: ClientOptions) {
     this.offer = opened.offer;
@@ -81,6 +82,7 @@ export class SmtpClient {
         mail,
         content: this.#wire.lost ? Promise.resolve(null) : mail.open().catch(() => null),
         heard: {
+          before: null,
           mail: null,
           rcpt: mail.envelope.recipients.map(() => null),
           data: null,
@@ -95,6 +97,13 @@ export class SmtpClient {
       });
       if (!this.#running) void this.#run();
     });
+  }
+
+  /** When all that was given is answered: no transaction is open over there. Postfix keeps some that it refused. */
+  async rest(): Promise<void> {
+    if (this.#fresh) return;
+    this.#dirty = false;
+    await this.#ask('RSET', this.#deadlines.mail);
   }
 
   /** QUIT, when all that was given is answered. */
@@ -135,6 +144,7 @@ export class SmtpClient {
       return this.#finish(job);
     }
     heard.begun = true;
+    this.#fresh = false;
     // Without recipients only MAIL is asked.
     if (mail.envelope.recipients.length === 0) await this.#envelope(job, lines, false);
     else if (this.offer.chunking) await this.#byBdat(job, content, size, lines);
@@ -190,9 +200,11 @@ export class SmtpClient {
 
   /** All in one write; resolves with the last reply. */
   #group(job: Job, lines: readonly string[], data: boolean): Promise<void> {
-    const all = this.#rset() ? ['RSET', ...lines] : [...lines];
+    const { before = [] } = job.mail;
+    const all = [...(this.#rset() ? ['RSET'] : []), ...before, ...lines];
     if (data) all.push('DATA');
     this.#wire.write(Buffer.from(`${all.join('\r\n')}\r\n`));
+    for (const _ of before) this.#wire.expect(this.#deadlines.mail, (h) => this.#noteBefore(job, h));
     return new Promise((resolve) => {
       const last = lines.length - 1;
       for (let i = 0; i <= last; i++) {
@@ -213,6 +225,9 @@ export class SmtpClient {
   async #step(job: Job, lines: readonly string[], data: boolean): Promise<void> {
     if (this.#dirty) await this.#ask('RSET', this.#deadlines.mail);
     this.#dirty = false;
+    for (const line of job.mail.before ?? []) {
+      this.#noteBefore(job, await this.#ask(line, this.#deadlines.mail));
+    }
     let i = 0;
     for (const line of lines) {
       this.#note(job, i, await this.#ask(line, i === 0 ? this.#deadlines.mail : this.#deadlines.rcpt));
@@ -221,6 +236,11 @@ export class SmtpClient {
     }
     if (!data || !taken(job.heard)) return;
     this.#note(job, 'data', await this.#ask('DATA', this.#deadlines.data));
+  }
+
+  /** If it was lost, MAIL will be told so. */
+  #noteBefore(job: Job, heard: Heard): void {
+    if (!isLost(heard) && !isPositive(heard)) job.heard.before ??= heard;
   }
 
   #note(job: Job, what: number | 'data', heard: Heard): void {

@@ -152,19 +152,12 @@ class Opening {
   }
 
   #say(line: string, ms: number): Promise<Heard> {
-    this.#wire.command(line);
-    return this.#hear(ms);
+    return ask(this.#wire, line, ms);
   }
 
-  async #hello(): Promise<Offer | OpenFailure> {
+  #hello(): Promise<Offer | OpenFailure> {
     const { hostname, deadlines } = this.#options;
-    const ehlo = await this.#say(`EHLO ${hostname}`, deadlines.hello);
-    if (isLost(ehlo)) return failed('ehlo', ehlo);
-    if (isPositive(ehlo)) return offerOf(ehlo, true);
-    if (ehlo.code < 500) return failed('ehlo', ehlo);
-    // RFC 5321 §3.2: a server without the extensions.
-    const helo = await this.#say(`HELO ${hostname}`, deadlines.hello);
-    return !isLost(helo) && isPositive(helo) ? offerOf(helo, false) : failed('ehlo', helo);
+    return sayHello(this.#wire, hostname, deadlines.hello);
   }
 
   async #startTls(): Promise<NonNullable<Opened['tls']> | OpenFailure> {
@@ -229,6 +222,41 @@ class Opening {
     }
     return !isLost(heard) && heard.code === 235 ? null : failed('auth', heard);
   }
+}
+
+/** One command, one reply. */
+function ask(wire: Wire, line: string, ms: number): Promise<Heard> {
+  wire.command(line);
+  return new Promise((resolve) => wire.expect(ms, resolve));
+}
+
+async function sayHello(wire: Wire, name: string, ms: number): Promise<Offer | OpenFailure> {
+  const ehlo = await ask(wire, `EHLO ${name}`, ms);
+  if (isLost(ehlo)) return failed('ehlo', ehlo);
+  if (isPositive(ehlo)) return offerOf(ehlo, true);
+  if (ehlo.code < 500) return failed('ehlo', ehlo);
+  // RFC 5321 §3.2: a server without the extensions.
+  const helo = await ask(wire, `HELO ${name}`, ms);
+  return !isLost(helo) && isPositive(helo) ? offerOf(helo, false) : failed('ehlo', helo);
+}
+
+/**
+ * The beginning once more, as somebody else: the server takes us for the client that these XCLIENT commands name, greets
+ * him, and hears his EHLO. Within no mail. After a failure nobody knows for whom it takes us: the conversation is of no more use.
+ * Postfix's XCLIENT_README.
+ */
+export async function reopen(
+  opened: Opened,
+  xclient: readonly string[],
+  helo: string,
+  deadlines: Deadlines,
+): Promise<Opened | OpenFailure> {
+  for (const line of xclient) {
+    const greeting = await ask(opened.wire, line, deadlines.greeting);
+    if (isLost(greeting) || !isPositive(greeting)) return failed('greeting', greeting);
+  }
+  const offer = await sayHello(opened.wire, helo, deadlines.hello);
+  return 'kind' in offer ? offer : { ...opened, offer };
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');

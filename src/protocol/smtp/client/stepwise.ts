@@ -50,12 +50,25 @@ export class StepwiseClient {
     return this.#wire.lost;
   }
 
-  async mail(envelope: Omit<Envelope, 'recipients'>, size: number | undefined): Promise<Heard> {
+  /** `before`: commands (XFORWARD) to be said before MAIL; `refused` hears the first that is refused, and all goes on. */
+  async mail(
+    envelope: Omit<Envelope, 'recipients'>,
+    size: number | undefined,
+    before: readonly string[] = [],
+    refused: (reply: Reply) => void = () => {},
+  ): Promise<Heard> {
     const line = mailLine(envelope, size, this.offer);
     if (!isLine(line)) return UNSAID;
     if (this.#open) {
       const reset = await this.#ask('RSET', this.#deadlines.mail);
       if (isLost(reset)) return reset;
+    }
+    let well = true;
+    for (const command of before) {
+      const heard = await this.#ask(command, this.#deadlines.mail);
+      if (isLost(heard)) return heard;
+      if (well && !isPositive(heard)) refused(heard);
+      well &&= isPositive(heard);
     }
     this.#open = true;
     return this.#ask(line, this.#deadlines.mail);

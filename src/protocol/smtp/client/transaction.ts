@@ -16,12 +16,16 @@ export interface ClientContent {
 
 export interface ClientMail {
   readonly envelope: Envelope;
+  /** Commands (XFORWARD) to be said before MAIL; a refusal of them is not the mail's. */
+  readonly before?: readonly string[];
   /** Null: it cannot be read. */
   open(): Promise<ClientContent | null>;
 }
 
 /** What was heard of one mail. Null: no reply came, or nothing was asked. */
 export interface Transaction {
+  /** The first refusal of what was said before MAIL. */
+  before: Reply | null;
   mail: Reply | null;
   /** Parallel to envelope.recipients. */
   readonly rcpt: (Reply | null)[];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { MemoryResolver } from '../dns/memory.ts';
-import { verifiedName } from './client-name.ts';
+import { clientName, verifiedName } from './client-name.ts';
+import { MemoryResolver } from './memory.ts';
 
 const ADDRESS = '192.0.2.7';
 
@@ -18,7 +18,9 @@ describe("a client's name", () => {
   test('is unknown where DNS says nothing', async () => {
     const dns = new MemoryResolver();
     assert.equal(await verifiedName(dns, ADDRESS), undefined);
+    assert.deepEqual(await clientName(dns, ADDRESS), { kind: 'none' });
     assert.equal(await verifiedName(dns.fail(), ADDRESS), undefined);
+    assert.deepEqual(await clientName(dns, ADDRESS), { kind: 'failed' });
   });
 
   test('is not looked for behind ever so many names', async () => {
