@@ -20,14 +20,16 @@ test('who tries out addresses waits longer and longer, and is sent away; who err
   await visit.mail('FROM:<>');
   const waits: number[] = [];
   const asks = async (address: string): Promise<string> => {
-    const begun = clock.monotonic();
+    const [begun, armed] = [clock.monotonic(), clock.armed];
     let said: string | null = null;
     void visit.rcpt(`TO:<${address}>`).then((text) => (said = text));
-    for (let i = 0; i < 20 && said === null; i++) await clock.settle();
+    // An answer, or the wait for it: the list is a real file, which takes its own time.
+    while (said === null && clock.armed === armed) await clock.settle();
     while (said === null) await clock.advance(SECOND);
     waits.push((clock.monotonic() - begun) / SECOND);
     return said;
   };
+  assert.equal(await visit.rcpt('TO:<joe@a.example>'), '250 2.1.5', 'and the list has been read');
   for (let i = 0; i < 21; i++) assert.equal(await asks(`u${i}@a.example`), '550 5.1.1');
   assert.deepEqual(waits, [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10, 10, 10, 10]);
   assert.equal(await asks('joe@a.example'), '421 4.7.0');
