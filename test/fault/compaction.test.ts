@@ -53,31 +53,36 @@ test('a copy whose sync failed is told of its death for as long as it is on disk
   assert.ok(await isGone(again, dead));
 });
 
-test('a copy and its death stay for as long as the original cannot be removed', async () => {
-  const files = new MemoryFiles();
-  const clock = new SimClock();
-  const spool = await openOn(files, clock, { limits });
-  const put = (): Promise<EntryId> => putOne(spool, 'acme', 'x'.repeat(900));
-  const [dead, other] = [await put(), await put()];
-  await put();
-  const [original = ''] = logs(files);
-  files.fault = (op) =>
-    op.kind === 'remove' && op.path === original ? { kind: 'error', code: 'EIO' } : undefined;
-  await remove(spool, [other]);
-  await rest({ files, clock }, 20 * SECOND);
-  await remove(spool, [dead]);
-  for (let i = 0; i < 6; i++) {
-    const [one] = [await put(), await put(), await put()];
-    await remove(spool, [one]);
+for (const carried of [true, false]) {
+  const where = carried ? 'is carried on with living mail' : 'stands in a segment that is not copied';
+  test(`a copy and its death stay for as long as the original cannot be removed, where the death ${where}`, async () => {
+    const files = new MemoryFiles();
+    const clock = new SimClock();
+    const spool = await openOn(files, clock, { limits });
+    const put = (): Promise<EntryId> => putOne(spool, 'acme', 'x'.repeat(900));
+    const [dead, other] = [await put(), await put()];
+    await put();
+    const [original = ''] = logs(files);
+    files.fault = (op) =>
+      op.kind === 'remove' && op.path === original ? { kind: 'error', code: 'EIO' } : undefined;
+    await remove(spool, [other]);
     await rest({ files, clock }, 20 * SECOND);
-  }
-  await remove(spool, await idsOf(spool.find({})));
-  await put();
-  await rest({ files, clock }, MINUTE);
-  assert.ok(files.has(original));
-  const again = await openOn(files.kill(), clock, { limits });
-  assert.ok(await isGone(again, dead));
-});
+    if (carried) await remove(spool, [dead]);
+    for (let i = 0; i < 6; i++) {
+      const [one] = [await put(), await put(), await put()];
+      await remove(spool, [one]);
+      await rest({ files, clock }, 20 * SECOND);
+    }
+    for (let i = 0; i < 3; i++) {
+      await remove(spool, await idsOf(spool.find({})));
+      for (let j = 0; j < 3; j++) await put();
+      await rest({ files, clock }, MINUTE);
+    }
+    assert.ok(files.has(original));
+    const again = await openOn(files.kill(), clock, { limits });
+    assert.ok(await isGone(again, dead));
+  });
+}
 
 for (const isDamaged of [false, true]) {
   const what = isDamaged ? 'damaged since: it stays' : 'whole: it goes, and they are carried on';
