@@ -247,6 +247,41 @@ describe('a roster that asks the primary', () => {
     assert.equal(await rcpt('spam@a.example'), '451 4.7.1');
   });
 
+  describe('puts recipients to the primary while the sender waits (while_up: through)', () => {
+    beforeEach(() => build(siteWith({}, { whileUp: 'through' })));
+
+    test('one question for each, whether it is there or not', async () => {
+      assert.equal(await rcpt('joe@a.example'), '250 2.1.5');
+      assert.equal(await rcpt('nobody@a.example'), '550 5.1.1');
+      await house.clock.advance(MINUTE);
+      assert.deepEqual(
+        primary.asked.map(({ address }) => address),
+        ['joe@a.example', 'nobody@a.example'],
+      );
+    });
+
+    test('who is refused by a list or by what was learned is not put to it', async () => {
+      house.rosters.learn('a', [{ address: 'gone@a.example', refusal: reply(550, '5.1.1', 'no') }]);
+      assert.equal(await rcpt('gone@a.example'), '550 5.1.1');
+      assert.equal(await rcpt('joe%b.example@a.example'), '550 5.7.1');
+      assert.deepEqual(primary.asked, []);
+    });
+
+    test('a primary that does not answer: the rule for unknown ones', async () => {
+      primary.trouble = 'no route to host';
+      assert.equal(await rcpt('joe@a.example'), '451 4.7.1');
+      assert.equal(primary.connections, 1);
+      await house.clock.advance(5 * MINUTE);
+      assert.equal(await rcpt('joe@a.example'), '250 2.1.5', 'it came back');
+    });
+
+    test('while it is down nobody is asked, and the rule is the same', async () => {
+      down();
+      assert.equal(await rcpt('joe@a.example'), '451 4.7.1');
+      assert.equal(primary.connections, 0);
+    });
+  });
+
   test('asks again for good ones before their time is over, though no mail comes', async () => {
     await rcpt('joe@a.example');
     house.rosters.start();
