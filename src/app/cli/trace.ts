@@ -2,6 +2,7 @@
  * `restante trace ID`: the life of one mail, from the journal in the spool, so that it is told of mail
  * that is long gone and while the server is not running; and where it is now, if the server answers.
  */
+import { describeAuthentication, type MailAuthentication } from '../../mail/envelope.ts';
 import type { EntryRow } from '../../operate/api/contract.ts';
 import { readTrace, type TraceLine } from '../../operate/journal.ts';
 import { Client } from './client.ts';
@@ -44,8 +45,11 @@ const SAID = new Set(['time', 'level', 'event', 'mail']);
 const details = (line: TraceLine): string =>
   Object.entries(line)
     .filter(([name]) => !SAID.has(name))
-    .map(([name, value]) => `${name}=${field(value)}`)
+    .map(([name, value]) => `${name}=${name === 'authentication' ? found(value) : field(value)}`)
     .join(' ');
+
+/** The journal's lines are ours. */
+const found = (value: unknown): string => field(describeAuthentication(value as MailAuthentication));
 
 function field(value: unknown): string {
   const simple = Array.isArray(value) && value.every((one) => typeof one === 'string');
