@@ -114,7 +114,7 @@ async function* linesOf(context: Context, { file }: ImportOptions): AsyncGenerat
     for await (const written of createInterface({ input })) {
       const line = written.trim();
       if (line === '' || line.startsWith('#') || (goesOn && /^\s/.test(written))) continue;
-      goesOn = /[\s:]./.test(line);
+      goesOn = /[\s:]/.test(line);
       yield line.slice(0, LONGEST);
     }
   } catch (error) {
