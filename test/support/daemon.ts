@@ -143,10 +143,11 @@ export class Peer {
   #text = '';
   #closed = false;
 
-  /** `from`: a loopback address. */
-  static async to(port: number, from = '127.0.0.1'): Promise<Peer> {
+  /** `from`: a loopback address. `first`: said before the greeting. */
+  static async to(port: number, from = '127.0.0.1', first = ''): Promise<Peer> {
     const host = from.includes(':') ? '::1' : '127.0.0.1';
     const peer = new Peer(connect({ port, host, localAddress: from }));
+    if (first !== '') peer.socket.write(first);
     await peer.reply();
     return peer;
   }
