@@ -35,6 +35,8 @@ export class ConductHouse {
   readonly primaries = new Set<string>();
   /** Names in the DNS; all others are NXDOMAIN. */
   readonly names = new Map<string, Answer<string>>();
+  /** Names that have an MX record. */
+  readonly exchangers = new Set<string>();
   readonly checks: ReturnType<typeof conduct>;
   readonly #gate: Gate;
 
@@ -54,7 +56,10 @@ export class ConductHouse {
       standings: { standing: (site) => this.standings.get(site) },
       resolver: {
         addresses: async (name) => this.names.get(name) ?? { kind: 'nxdomain' },
-        mx: async () => ({ kind: 'nodata' }),
+        mx: async (name) =>
+          this.exchangers.has(name)
+            ? { kind: 'found', records: [{ exchange: name, preference: 10 }], ttl: 60 }
+            : { kind: 'nodata' },
       },
       kept: keyed.table('greylist'),
     });

@@ -71,6 +71,21 @@ describe('limits', () => {
     assert.equal(await sixth.rcpt('joe@other.example', OTHER), 'ok');
   });
 
+  test('of a sender: the null sender is everybody’s, and is not counted', async () => {
+    const h = house('{ sender: { mails: 1/h } }');
+    assert.deepEqual(await times(5, () => h.come('198.51.100.1').send('')), ['ok']);
+    assert.deepEqual(await times(2, () => h.come('198.51.100.1').send()), ['ok', '450 4.7.1']);
+  });
+
+  test('of octets of a network: what one host brought the others can not', async () => {
+    const h = house('{ network: { bytes: 1MB/m } }');
+    assert.equal(await h.come('198.51.100.1').send(undefined, { size: 1_500_000 }), 'ok');
+    const other = h.come('198.51.100.2');
+    assert.equal(await other.send(), '450 4.7.1');
+    assert.match(other.why, /bytes in 1 min of the network of 198\.51\.100\.2/);
+    assert.equal(await h.come('198.51.101.1').send(), 'ok');
+  });
+
   test('of octets: the mail with which it is too much is taken, the next is not', async () => {
     const h = house('{ client: { bytes: 1MB/m } }');
     const client = h.come('198.51.100.1');

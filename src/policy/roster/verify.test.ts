@@ -328,6 +328,28 @@ describe('a roster that asks the primary', () => {
     assert.equal(await rcpt('joe@a.example'), '250 2.1.5');
   });
 
+  test('a postmaster who is refused is no witness against himself', async () => {
+    house.rosters.learn('a', [{ address: 'postmaster@a.example' }]);
+    primary.users.delete('postmaster@a.example');
+    house.rosters.start();
+    up();
+    await house.clock.advance(25 * DAY);
+    for (let i = 0; i < 50; i++) await house.clock.advance(100);
+    assert.deepEqual(primary.names, ['postmaster@a.example']);
+    assert.deepEqual(house.logged('primary refuses good recipients'), []);
+    house.rosters.close();
+  });
+
+  test('many that are not there, at once: a server hears five refusals on a connection', async () => {
+    house.standings.set('a', UP);
+    const all = Array.from({ length: 12 }, (_, i) => `no${i}@a.example`);
+    const said = all.map(async (address) => (await visit()).rcpt(`TO:<${address}>`));
+    for (let i = 0; i < 300; i++) await house.clock.advance(100);
+    await Promise.all(said);
+    assert.equal(primary.names.filter((name) => name.startsWith('no')).length, 12);
+    assert.equal(primary.connections, 3);
+  });
+
   test('a server that hangs up after too many refusals is not driven there', async () => {
     house.standings.set('a', UP);
     for (let i = 0; i < 20; i++) assert.equal(await rcpt(`no${i}@a.example`), '550 5.1.1');
