@@ -138,6 +138,7 @@ export class ReceiveSession implements Session {
       why: verdict.why,
     });
     this.#gate.refused(verdict);
+    transaction.refuse(command.address, verdict);
     this.#refused++;
     return this.#refused > REFUSED_LIMIT ? TOO_MANY_REFUSED : verdict.reply;
   }

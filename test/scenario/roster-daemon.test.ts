@@ -118,6 +118,29 @@ describe('the roster of a server', () => {
     assert.match((await command('import', 'listed', '--file', file)).err, /listed has no "verify"/);
   });
 
+  test('why somebody was refused is told by address, and with the mail that others got', async () => {
+    const peer = await greeted('127.0.0.2');
+    await peer.say('RCPT TO:<nobody@listed.example>');
+    await peer.say('RCPT TO:<joe@listed.example>');
+    await peer.say('DATA');
+    const id = /held as (\S+)/.exec(await peer.say('Subject: x\r\n\r\nbody\r\n.'))?.[1];
+    assert.ok(id);
+    peer.close();
+    const why = /550 5\.1\.1 No such recipient here.*not in the list of recipients/;
+    await until('the journal', async () => ((await d.command('trace', id)).code === 0 ? true : null));
+    assert.match((await d.command('trace', id)).out, why);
+    for (const address of ['nobody@listed.example', 'Friend@elsewhere.example']) {
+      const { code, out } = await d.command('trace', address);
+      assert.equal(code, 0);
+      assert.match(out, why);
+    }
+    assert.deepEqual(await d.command('trace', 'joe@listed.example'), {
+      code: 1,
+      out: '',
+      err: 'restante: nothing was refused to or for "joe@listed.example" in the last days\n',
+    });
+  });
+
   test('forget: one address, then all', async () => {
     assert.deepEqual(
       await command('forget', 'asked', '--address', 'bob@asked.example', '--address', 'no@asked.example'),
