@@ -10,7 +10,7 @@ import { networkSet } from '../base/networks.ts';
 import { type Config, showProblem } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Control, startControl, startCouriers } from '../operate/api/server.ts';
-import { Journal } from '../operate/journal.ts';
+import { Journal, REFUSALS } from '../operate/journal.ts';
 import type { ListenerView, Reloaded, Running } from '../operate/port.ts';
 import { type Listeners, listen } from '../protocol/listen/listen.ts';
 import { type Logging, openLog } from './log.ts';
@@ -44,10 +44,10 @@ export async function runDaemon({ file, version }: DaemonOptions): Promise<numbe
   } catch (error) {
     return failed(logging, `the spool folder ${config.spool} can't be made: ${messageOf(error)}`);
   }
-  const journal = new Journal(config.spool, clock, (why, lost) =>
-    log.warn('trace journal behind', { why, lost }),
-  );
-  logging.tee(journal);
+  const behind = (why: string, lost: number) => log.warn('trace journal behind', { why, lost });
+  const journal = new Journal(config.spool, clock, behind);
+  const refusals = new Journal(config.spool, clock, behind, REFUSALS);
+  logging.tee(journal, refusals);
   const server = await wire(config, clock, log);
   if ('kind' in server) return failed(logging, server.why);
   const daemon = new Daemon({ file, version, server, logging, clock });
@@ -55,6 +55,7 @@ export async function runDaemon({ file, version }: DaemonOptions): Promise<numbe
   if (why === null) await daemon.run();
   await daemon.close();
   await journal.close();
+  await refusals.close();
   if (why !== null) return failed(logging, why);
   logging.flush();
   return 0;

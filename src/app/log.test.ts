@@ -46,6 +46,19 @@ test('lines of a mail reach the journal whatever the level shown, other lines ne
   );
 });
 
+test('what is refused goes where refusals are kept, and nothing else', () => {
+  const refusals: string[] = [];
+  const logging = makeLog('error', new SimClock(0), { write() {}, flush() {} });
+  logging.tee({ write() {} }, { write: (line) => void refusals.push(line) });
+  logging.log.info('recipient refused', { recipient: 'joe@acme.example' });
+  logging.log.info('connection', { helo: '"event":"recipient refused"}' });
+  logging.log.info('mail refused', { sender: 'joe@acme.example' });
+  assert.deepEqual(
+    refusals.map((line) => JSON.parse(line).event),
+    ['recipient refused', 'mail refused'],
+  );
+});
+
 test('a new level holds for children that were made before', () => {
   const { logging, shown } = setup('warn');
   const child = logging.log.child({ site: 'a' });

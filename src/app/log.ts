@@ -25,11 +25,16 @@ interface Sink {
   flush(): void;
 }
 
+interface Lines {
+  write(line: string): void;
+}
+const REFUSAL = /"event":"(?:recipient|mail) refused"\}\n$/;
+
 export interface Logging {
   readonly log: Log;
   setLevel(level: LogLevel): void;
-  /** From now on lines of mails go there too. */
-  tee(journal: { write(line: string): void }): void;
+  /** From now on lines of mails go there too; what was refused, to `refusals`. */
+  tee(journal: Lines, refusals?: Lines): void;
   flush(): void;
 }
 
@@ -40,11 +45,13 @@ export async function openLog(level: LogLevel, clock: Clock): Promise<Logging> {
 export function makeLog(level: LogLevel, clock: Clock, sink: Sink): Logging {
   const gate = { debug: level === 'debug' };
   let shown = WEIGHT[level];
-  let journal: { write(line: string): void } | undefined;
+  let journal: Lines | undefined;
+  let refusals: Lines | undefined;
   const both = {
     write(line: string): void {
       if (weightOf(line) >= shown) sink.write(line);
       if (journal && line.includes('"mail":"')) journal.write(line);
+      if (refusals && REFUSAL.test(line)) refusals.write(line);
     },
   };
   const logger = pino(
@@ -64,8 +71,9 @@ export function makeLog(level: LogLevel, clock: Clock, sink: Sink): Logging {
       shown = WEIGHT[next];
       gate.debug = next === 'debug';
     },
-    tee(into) {
-      journal = into;
+    tee(lives, refused) {
+      journal = lives;
+      refusals = refused;
     },
     flush: () => sink.flush(),
   };

@@ -67,7 +67,7 @@ export const rateLimits = {
   })
     .prefault({})
     .describe(
-      'What one client address (one IPv6 /64) may do. While a site is down, mail for it that passes SPF is counted by ' +
+      'What one client address (one IPv6 /64) may do. While a site is down, mail for it that passes SPF, or of a client on an allow list, is counted by ' +
         'another rate alone: 18000 in three hours.',
     ),
   network: section({

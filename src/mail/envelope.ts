@@ -63,6 +63,13 @@ export interface MailAuthentication {
   readonly arc?: { readonly result: AuthenticationResult };
 }
 
+/** For people: "spf=pass elsewhere.example, dkim=none". */
+export function describeAuthentication(found: MailAuthentication): string {
+  const about = ([method, one]: [string, { result: string; domain?: string; domains?: readonly string[] }]) =>
+    [`${method}=${one.result}`, one.domain ?? one.domains?.join(' ') ?? ''].join(' ').trim();
+  return Object.entries(found).map(about).join(', ');
+}
+
 /** Where a mail came from, kept with it for trace, notices and policy. */
 export type Origin =
   | {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { SimClock } from '../../test/support/sim-clock.ts';
 import { DAY } from '../base/clock.ts';
-import { Journal, readTrace } from './journal.ts';
+import { Journal, REFUSALS, readRefusals, readTrace } from './journal.ts';
 
 const spool = () => mkdtempSync(join(tmpdir(), 'journal-'));
 const line = (event: string, mail: string, more = {}) =>
@@ -111,5 +111,62 @@ describe('journal', () => {
     const long = line('x', 'm1', { text: 'x'.repeat(200_000) });
     for (let i = 0; i < 100; i++) journal.write(long);
     assert.equal(told.length, 1);
+  });
+});
+
+describe('what was refused', () => {
+  const refused = (sender: string, recipient: string, more = {}) =>
+    `${JSON.stringify({ level: 'info', sender, recipient, ...more, event: 'recipient refused' })}\n`;
+  const told = async (folder: string, address: string) =>
+    (await readRefusals(folder, address)).map((line) => `${line.sender} ${line.recipient}`);
+
+  test('is told by sender and recipient, over days, and not with the lives of mails', async () => {
+    const folder = spool();
+    const clock = new SimClock();
+    const journal = new Journal(folder, clock, undefined, REFUSALS);
+    journal.write(refused('A@x.example', 'joe@acme.example'));
+    journal.write(refused('b@x.example', 'ann@acme.example', { why: 'joe@acme.example' }));
+    journal.write(refused('"q q"@x.example', 'ann@acme.example'));
+    await journal.flush();
+    clock.jump(DAY);
+    journal.write(refused('c@x.example', 'Joe@acme.example', { mail: 'm1' }));
+    await journal.close();
+    assert.deepEqual(await told(folder, 'JOE@acme.example'), [
+      'A@x.example joe@acme.example',
+      'c@x.example Joe@acme.example',
+    ]);
+    assert.deepEqual(await told(folder, 'a@x.example'), ['A@x.example joe@acme.example']);
+    assert.deepEqual(await told(folder, '"q q"@x.example'), ['"q q"@x.example ann@acme.example']);
+    assert.deepEqual(await events(folder, 'm1'), []);
+    assert.deepEqual(await told(spool(), 'a@x.example'), []);
+  });
+
+  test('is bounded by day and days, across restarts; the lives of mails stay', async () => {
+    const folder = spool();
+    const clock = new SimClock();
+    const lives = new Journal(folder, clock);
+    lives.write(line('mail accepted', 'm1'));
+    await lives.close();
+    for (let i = 0; i < 3; i++) {
+      const journal = new Journal(folder, clock, undefined, { ...REFUSALS, most: 150 });
+      journal.write(refused(`${i}@x.example`, 'joe@acme.example'));
+      await journal.close();
+    }
+    assert.equal((await told(folder, 'joe@acme.example')).length, 2);
+    clock.jump(15 * DAY);
+    const journal = new Journal(folder, clock, undefined, REFUSALS);
+    journal.write(refused('new@x.example', 'joe@acme.example'));
+    await journal.close();
+    assert.deepEqual(await told(folder, 'joe@acme.example'), ['new@x.example joe@acme.example']);
+    assert.deepEqual(await events(folder, 'm1'), ['mail accepted']);
+  });
+
+  test('only the latest are told', async () => {
+    const folder = spool();
+    const journal = new Journal(folder, new SimClock(), undefined, REFUSALS);
+    for (let i = 0; i < 300; i++) journal.write(refused(`${i}@x.example`, 'joe@acme.example'));
+    await journal.close();
+    const all = await told(folder, 'joe@acme.example');
+    assert.deepEqual([all.length, all.at(-1)], [200, '299@x.example joe@acme.example']);
   });
 });

@@ -1,6 +1,7 @@
 /**
  * The trace journal: every log line that speaks of a mail, kept by day in `SPOOL/trace/`, so that
- * `restante trace` can tell what happened to it long after the log is gone.
+ * `restante trace` can tell what happened to it long after the log is gone. Beside it, in files of their own, what was
+ * refused before it was a mail: that is told by address.
  *
  * Promises: writing costs the mail's way a push onto a list; the memory is bounded, and so is the
  * number of days. It never throws at the one who logs: lines that cannot be written are counted and
@@ -10,21 +11,35 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Clock, DAY, type Instant, MINUTE, type Timer } from '../base/clock.ts';
 
 const FLUSH_AFTER = 100;
 const FLUSH_OCTETS = 256 * 1024;
 const MOST_PENDING = 8 * 1024 * 1024;
-const KEEP_DAYS = 60;
+
+/** What is kept: in which files, for how many days, and octets of a day, beyond which nothing more of that day is. */
+export interface Kind {
+  readonly suffix: string;
+  readonly days: number;
+  readonly most: number;
+}
+export const LIVES: Kind = { suffix: '.jsonl', days: 60, most: Number.POSITIVE_INFINITY };
+/** Strangers decide how many these are. */
+export const REFUSALS: Kind = { suffix: '.refused.jsonl', days: 14, most: 64 * 1024 * 1024 };
 
 const dayOf = (at: Instant): string => new Date(at).toISOString().slice(0, 10);
-const DAY_FILE = /^\d{4}-\d\d-\d\d\.jsonl$/;
+const isOf = (kind: Kind, name: string): boolean =>
+  /^\d{4}-\d\d-\d\d$/.test(name.slice(0, 10)) && name.slice(10) === kind.suffix;
 export const traceFolder = (spool: string): string => join(spool, 'trace');
 
 export class Journal {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #onTrouble: (why: string, lost: number) => void;
+  readonly #kind: Kind;
+  /** Octets of today's file. */
+  #size = 0;
   #pending: string[] = [];
   #octets = 0;
   #timer: Timer | undefined;
@@ -34,7 +49,13 @@ export class Journal {
   #lost = 0;
   #told = Number.NEGATIVE_INFINITY;
 
-  constructor(spool: string, clock: Clock, onTrouble: (why: string, lost: number) => void = () => {}) {
+  constructor(
+    spool: string,
+    clock: Clock,
+    onTrouble: (why: string, lost: number) => void = () => {},
+    kind: Kind = LIVES,
+  ) {
+    this.#kind = kind;
     this.#folder = traceFolder(spool);
     this.#clock = clock;
     this.#onTrouble = onTrouble;
@@ -74,7 +95,10 @@ export class Journal {
     this.#octets = 0;
     try {
       const file = await this.#today();
-      await file.writeFile(lines.join(''));
+      if (this.#size >= this.#kind.most) return;
+      const text = lines.join('');
+      await file.writeFile(text);
+      this.#size += text.length;
     } catch (error) {
       this.#lose(lines.length, error instanceof Error ? error.message : String(error));
       this.#day = ''; // opened anew: the folder may have gone
@@ -89,11 +113,13 @@ export class Journal {
     await this.#file?.close();
     this.#file = undefined;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    this.#file = await open(join(this.#folder, `${day}.jsonl`), 'a', 0o600);
+    const { suffix, days } = this.#kind;
+    this.#file = await open(join(this.#folder, `${day}${suffix}`), 'a', 0o600);
+    this.#size = (await this.#file.stat()).size;
     this.#day = day;
-    const oldest = `${dayOf(this.#clock.now() - KEEP_DAYS * DAY)}.jsonl`;
+    const oldest = dayOf(this.#clock.now() - days * DAY);
     for (const name of await readdir(this.#folder)) {
-      if (DAY_FILE.test(name) && name < oldest) await unlink(join(this.#folder, name));
+      if (isOf(this.#kind, name) && name.slice(0, 10) < oldest) await unlink(join(this.#folder, name));
     }
     return this.#file;
   }
@@ -127,19 +153,43 @@ const MOST_LINES = 10_000;
  */
 export async function readTrace(spool: string, id: string): Promise<TraceLine[]> {
   const mail = mailOf(id.toLowerCase());
+  const days = await filesOf(spool, LIVES);
+  let life: TraceLine[] = [];
+  while (days.length > 0 && life.length < MOST_LINES) {
+    const lines = await readDay(days.pop() ?? '', mail);
+    life = [...lines, ...life];
+    if (lines.some((line) => BIRTHS.includes(line.event))) break;
+  }
+  return life.slice(-MOST_LINES);
+}
+
+const MOST_REFUSALS = 200;
+
+/** What was refused to this sender, or for this recipient, in order of time: the latest. */
+export async function readRefusals(spool: string, address: string): Promise<TraceLine[]> {
+  const wanted = address.toLowerCase();
+  const written = JSON.stringify(wanted).slice(1, -1);
+  const found: TraceLine[] = [];
+  for (const path of await filesOf(spool, REFUSALS)) {
+    for await (const text of createInterface({ input: createReadStream(path) })) {
+      const line = text.toLowerCase().includes(written) ? parse(text) : null;
+      const both = [line?.sender, line?.recipient].map((one) => String(one).toLowerCase());
+      if (line && both.includes(wanted)) found.push(line);
+      if (found.length > MOST_REFUSALS) found.shift();
+    }
+  }
+  return found;
+}
+
+/** Their paths, the oldest first. */
+async function filesOf(spool: string, kind: Kind): Promise<string[]> {
   const folder = traceFolder(spool);
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  const days = names.filter((name) => DAY_FILE.test(name)).sort();
-  let life: TraceLine[] = [];
-  while (days.length > 0 && life.length < MOST_LINES) {
-    const lines = await readDay(join(folder, days.pop() ?? ''), mail);
-    life = [...lines, ...life];
-    if (lines.some((line) => BIRTHS.includes(line.event))) break;
-  }
-  return life.slice(-MOST_LINES);
+  const days = names.filter((name) => isOf(kind, name)).sort();
+  return days.map((name) => join(folder, name));
 }
 
 async function readDay(path: string, mail: string): Promise<TraceLine[]> {

@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { House, listed, makeSite } from '../../test/scenario/receive-harness.ts';
+import { House, makeSite, peerAt, STRANGER } from '../../test/scenario/receive-harness.ts';
 import { SimClock } from '../../test/support/sim-clock.ts';
-import { SECOND } from '../base/clock.ts';
+import { DAY, HOUR, SECOND } from '../base/clock.ts';
+import { reply } from '../mail/reply.ts';
+import type { Roster, Verify } from '../site/site.ts';
 import { Harvest } from './harvest.ts';
+import { ACCEPT, type Refusal, reject } from './verdict.ts';
 
 test('who tries out addresses waits longer and longer, and is sent away; who errs a few times does not', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'harvest-'));
-  const path = join(folder, 'list');
-  await writeFile(path, 'joe\n');
   const clock = new SimClock();
-  const house = new House([makeSite('a', ['a.example'], { recipients: listed(path) })], {}, undefined, [
+  const verify: Verify = { good: DAY, bad: HOUR, unknown: 'return' };
+  const recipients: Roster = { kind: 'roster', lists: [], verify, delimiter: '+' };
+  const house = new House([makeSite('a', ['a.example'], { recipients })], {}, undefined, [
     new Harvest(clock),
   ]);
+  const refusal = reply(550, '5.1.1', 'no such user');
+  const nobody = Array.from({ length: 21 }, (_, i) => ({ address: `u${i}@a.example`, refusal }));
+  house.rosters.learn('a', [{ address: 'joe@a.example' }, ...nobody]);
   const visit = house.visit();
   await visit.mail('FROM:<>');
   const waits: number[] = [];
@@ -36,5 +38,19 @@ test('who tries out addresses waits longer and longer, and is sent away; who err
   const other = house.visit();
   await other.mail('FROM:<>');
   assert.equal(await other.rcpt('TO:<joe@a.example>'), '250 2.1.5', 'another connection is another matter');
-  await rm(folder, { recursive: true });
+});
+
+test('a primary that has no enhanced codes refuses as well (through); what is refused for another reason is not counted', () => {
+  const clock = new SimClock();
+  const watch = new Harvest(clock).begin({ peer: peerAt(STRANGER), trusted: false });
+  const asked = () => watch?.rcpt?.({} as never, {} as never);
+  const refused = (times: number, no: Refusal) => {
+    for (let i = 0; i < times; i++) watch?.refused?.(no);
+  };
+  refused(50, reject(550, '5.7.1', 'Relaying denied', ''));
+  refused(50, { kind: 'defer', reply: reply(450, '4.1.1', 'later'), why: '' });
+  assert.equal(asked(), ACCEPT);
+  refused(6, { kind: 'reject', reply: { code: 550, text: ['no such user'] }, why: '' });
+  assert.ok(asked() instanceof Promise);
+  watch?.closed?.();
 });

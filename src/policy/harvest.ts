@@ -5,13 +5,12 @@
  */
 import { type Clock, SECOND, sleep } from '../base/clock.ts';
 import type { Check, Visit, Watch } from './check.ts';
+import { saysNoMailbox } from './roster/learned.ts';
 import { ACCEPT, defer, type Refusal, type Verdict } from './verdict.ts';
 
 const FREE = 5;
 const LAST = 20;
 const LONGEST_WAIT = 10 * SECOND;
-/** RFC 3463 X.1.1: bad destination mailbox address. */
-const NO_SUCH = '5.1.1';
 
 export class Harvest implements Check {
   readonly name = 'harvest';
@@ -45,7 +44,7 @@ class HarvestWatch implements Watch {
   }
 
   refused({ reply }: Refusal): void {
-    if (reply.enhanced === NO_SUCH) this.#misses++;
+    if (saysNoMailbox(reply)) this.#misses++;
   }
 
   closed(): void {

@@ -16,7 +16,7 @@ import type { Lookup, Rosters } from './roster/rosters.ts';
 import { type Giver, SendRules } from './send.ts';
 import { actualSize, declaredSize, sizeForSite } from './size.ts';
 import { utf8Addresses, utf8Header } from './utf8.ts';
-import { type Refusal, refusal, type Verdict } from './verdict.ts';
+import { ACCEPT, type Refusal, refusal, type Verdict } from './verdict.ts';
 
 /** What the checks look at. */
 export interface World {
@@ -24,8 +24,16 @@ export interface World {
   readonly directory: () => SiteDirectory;
   readonly primaries: PrimaryKnowledge;
   readonly standings: Standings;
-  readonly recipients: Pick<Rosters, 'lookup' | 'verdict'>;
+  readonly recipients: Pick<Rosters, 'lookup' | 'known' | 'verdict'>;
   readonly spool: RoomView;
+}
+
+/** Where a recipient is said. */
+export interface Said {
+  /** The address that the peer connected to. */
+  readonly localAddress: string;
+  /** Will this site's primary be asked for it while the sender waits (`while_up: through`)? Then the roster asks nobody. */
+  isPutTo(site: Site): boolean;
 }
 
 /** A mail whose content is all there. */
@@ -60,13 +68,14 @@ export class Policy {
     return this.#sendRules.sending(sender, giver, this.#world.directory());
   }
 
-  rcpt(rcpt: RcptCommand, asking: Asking, localAddress: string, gate: GateVisit): Soon<Route | Refusal> {
+  rcpt(rcpt: RcptCommand, asking: Asking, said: Said, gate: GateVisit): Soon<Route | Refusal> {
     const { settings, directory } = this.#world;
+    const { localAddress } = said;
     const sends = asking.sending?.send?.to === 'any';
     const route = routeOf(rcpt, { settings: settings(), directory: directory(), localAddress, sends });
     if (route.kind !== 'route') return route;
     const known = then(gate.rcpt(asking, askedOf(route)), (verdict) =>
-      verdict.kind === 'accept' ? this.#known(route, asking) : verdict,
+      verdict.kind === 'accept' ? this.#known(route, asking, said) : verdict,
     );
     return then(known, (routed) =>
       routed.kind === 'route'
@@ -75,10 +84,21 @@ export class Policy {
     );
   }
 
-  #known(route: Route, asking: Asking): Soon<Route | Refusal> {
+  /** What becomes of a recipient that nobody knows, and whose primary was not asked after all. */
+  unasked({ site, address }: Route, asking: Asking): Verdict {
+    return site ? this.#world.recipients.verdict(site, address, 'unknown', asking) : ACCEPT;
+  }
+
+  #known(route: Route, asking: Asking, said: Said): Soon<Route | Refusal> {
+    const { recipients } = this.#world;
     const { site, address } = route;
-    const lookup = site && !route.always ? this.#world.recipients.lookup(site, address, asking) : 'listed';
-    return then(lookup, (found) => this.#routed(route, found, asking));
+    if (!site || route.always) return this.#routed(route, 'listed', asking);
+    if (!said.isPutTo(site)) {
+      return then(recipients.lookup(site, address, asking), (found) => this.#routed(route, found, asking));
+    }
+    return then(recipients.known(site, address), (found) =>
+      this.#routed(found === 'unknown' ? { ...route, unasked: true } : route, found, asking),
+    );
   }
 
   #routed(route: Route, lookup: Lookup, asking: Asking): Route | Refusal {
@@ -88,7 +108,7 @@ export class Policy {
     const known = site && primaries.capabilities(site.name);
     return (
       refusal(secondHop(address, lookup)) ??
-      (site && refusal(recipients.verdict(site, address, lookup, asking))) ??
+      (site && !route.unasked ? refusal(recipients.verdict(site, address, lookup, asking)) : undefined) ??
       refusal(sizeForSite(mail.size, known)) ??
       refusal(utf8Addresses(mail.sender, address, known)) ??
       refusal(queueRoom(spool, queue, mail.size)) ??

@@ -29,6 +29,8 @@ export interface Route {
   readonly site?: Site;
   /** Valid whatever a list says: a postmaster. */
   readonly always: boolean;
+  /** Nobody knows it, and its primary is about to be asked: what becomes of it if it is not is `Policy.unasked`. */
+  readonly unasked?: true;
 }
 
 export interface Here {

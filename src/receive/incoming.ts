@@ -275,12 +275,13 @@ export class IncomingMail implements ContentSink {
 
   /** What the log tells of a mail that was taken. */
   #life(complete: Complete, size: number): Fields {
-    const { manner, parts, recipients, sending } = this.#transaction;
+    const { manner, parts, recipients, refused, sending } = this.#transaction;
     const { marks, quarantine, authentication, removed } = complete.findings;
     return {
       queues: parts.map((part) => part.queue),
       ...who(this.#peer, this.#transaction),
       recipients,
+      ...(refused.length > 0 && { refused: [...refused] }),
       size,
       protocol: this.#protocol(),
       ...(marks.length > 0 && { marks }),

@@ -16,6 +16,7 @@ import type { Giver } from '../policy/send.ts';
 import type { Refusal, Verdict } from '../policy/verdict.ts';
 import type { Peer } from '../protocol/engine.ts';
 import type { ContentSink, MailCommand, Manner, RcptCommand, Session } from '../protocol/smtp/session.ts';
+import type { Site } from '../site/site.ts';
 import type { Draft, Refused } from '../spool/port.ts';
 import { etrn } from './etrn.ts';
 import { IncomingMail } from './incoming.ts';
@@ -100,7 +101,10 @@ export class ReceiveSession implements Session {
   rcpt(command: RcptCommand): Soon<Reply> {
     const transaction = this.#transaction;
     if (!transaction) return OUT_OF_ORDER;
-    const verdict = this.#receiving.policy.rcpt(command, transaction, this.#peer.localAddress, this.#gate);
+    const { localAddress } = this.#peer;
+    const isPutTo = (site: Site) => this.#through.isPutTo(transaction, site);
+    const said = { localAddress, isPutTo };
+    const verdict = this.#receiving.policy.rcpt(command, transaction, said, this.#gate);
     return then(verdict, (known) => this.#judged(command, transaction, known));
   }
 
@@ -118,6 +122,10 @@ export class ReceiveSession implements Session {
     if (word.kind === 'reject' || word.kind === 'defer') {
       return this.#recipientRefused(command, transaction, word);
     }
+    if (word.kind === 'hold' && route.unasked) {
+      const verdict = this.#receiving.policy.unasked(route, transaction);
+      if (verdict.kind !== 'accept') return this.#recipientRefused(command, transaction, verdict);
+    }
     transaction.add(command, route);
     return word.kind === 'yes' ? word.reply : RECIPIENT_OK;
   }
@@ -130,6 +138,7 @@ export class ReceiveSession implements Session {
       why: verdict.why,
     });
     this.#gate.refused(verdict);
+    transaction.refuse(command.address, verdict);
     this.#refused++;
     return this.#refused > REFUSED_LIMIT ? TOO_MANY_REFUSED : verdict.reply;
   }

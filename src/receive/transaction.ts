@@ -5,14 +5,18 @@
 import { domainOf } from '../mail/address.ts';
 import type { Envelope, Origin, Recipient } from '../mail/envelope.ts';
 import type { HeaderScan } from '../mail/header.ts';
+import { describe } from '../mail/reply.ts';
 import type { AskedRecipient, Asking } from '../policy/check.ts';
 import { Findings } from '../policy/findings.ts';
 import { askedOf } from '../policy/pipeline.ts';
 import type { Route } from '../policy/relay.ts';
 import { needsUtf8 } from '../policy/utf8.ts';
+import type { Refusal } from '../policy/verdict.ts';
 import type { MailCommand, Manner, RcptCommand } from '../protocol/smtp/session.ts';
 import type { Site, SiteDirectory } from '../site/site.ts';
 import type { Hold, NewEntry, QueueName } from '../spool/port.ts';
+
+const MOST_TOLD = 20;
 
 /** The recipients of one queue. */
 export interface Part {
@@ -30,6 +34,8 @@ export class Transaction implements Asking {
   readonly findings = new Findings();
   /** The accepted recipients, as checks see them. */
   readonly asked: AskedRecipient[] = [];
+  /** The first of those that were not, each with what it heard and why: for the log of the mail that others get. */
+  readonly refused: string[] = [];
   readonly #directory: SiteDirectory;
   /** In the order of their first recipients. */
   readonly parts: Part[] = [];
@@ -44,6 +50,10 @@ export class Transaction implements Asking {
 
   get recipients(): readonly string[] {
     return this.parts.flatMap((part) => part.recipients.map((r) => r.address));
+  }
+
+  refuse(address: string, { reply, why }: Refusal): void {
+    if (this.refused.length < MOST_TOLD) this.refused.push(`${address}: ${describe(reply)} (${why})`);
   }
 
   add(rcpt: RcptCommand, route: Route): void {

@@ -33,7 +33,7 @@ async function start(token: string | null) {
   const configure = (more: string) =>
     writeFileSync(
       d.file,
-      `hostname: mx2.example.net\nspool: ./spool\nlisten: { smtp: ["127.0.0.1:${d.port}"], call: ["127.0.0.1:${call}"] }\n` +
+      `hostname: mx2.example.net\nspool: ./spool\n${d.names.line}\nlisten: { smtp: ["127.0.0.1:${d.port}"], call: ["127.0.0.1:${call}"] }\n` +
         `sites: { acme: { domains: [acme.example], collect: etrn, primary: "caller:${mta}"${more} } }\n`,
     );
   configure(token === null ? '' : `, token: ${token}`);

@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Names } from '../support/names.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -62,11 +63,16 @@ function run(text: string): Promise<string> {
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'restante-readme-'));
+  const names = await Names.start();
+  after(() => names.stop());
   const [receive, primary] = [String(await freePort()), String(await freePort())];
   const ports = (text: string): string => text.replaceAll('2525', receive).replaceAll('2526', primary);
   for (const name of ['restante.yaml', 'primary.mjs']) {
     const text = readFileSync(join(ROOT, 'examples', name), 'utf8');
-    writeFileSync(join(folder, name), ports(text).replace(/^spool: .*$/m, `spool: ${join(folder, 'spool')}`));
+    writeFileSync(
+      join(folder, name),
+      ports(text).replace(/^spool: .*$/m, `spool: ${join(folder, 'spool')}\n${names.line}`),
+    );
   }
   local = (text) => ports(text).replaceAll('examples/', `${folder}/`);
 });

@@ -310,4 +310,16 @@ describe('the log', () => {
       },
     ]);
   });
+
+  test('tells with a mail who did not get it, and why', async () => {
+    const house = makeHouse();
+    const visit = house.visit();
+    await visit.mail('FROM:<a@sender.example>');
+    await visit.rcpt('TO:<x@elsewhere.example>');
+    await visit.rcpt('TO:<u@one.example>');
+    await visit.data(MAIL);
+    assert.deepEqual(house.logged('mail accepted')[0]?.refused, [
+      'x@elsewhere.example: 550 5.7.1 Relaying to that address is denied (the domain belongs to no site)',
+    ]);
+  });
 });

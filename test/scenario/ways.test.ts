@@ -120,7 +120,7 @@ class Ways {
     }[way];
     writeFileSync(
       daemon.file,
-      `hostname: mx2.example.net\nspool: ./spool\n` +
+      `hostname: mx2.example.net\nspool: ./spool\n${daemon.names.line}\n` +
         `listen: { smtp: ${port(daemon.port)}, odmr: ${port(ports.odmr)}, pop3: ${port(ports.pop3)} }\n` +
         `sites: { acme: { domains: [acme.example], collect: ${way}${more ? `, ${more}` : ''}${extra} } }\n`,
     );

@@ -35,6 +35,8 @@ export class ConductHouse {
   readonly primaries = new Set<string>();
   /** Names in the DNS; all others are NXDOMAIN. */
   readonly names = new Map<string, Answer<string>>();
+  /** Names that have an MX record. */
+  readonly exchangers = new Set<string>();
   readonly checks: ReturnType<typeof conduct>;
   readonly #gate: Gate;
 
@@ -54,7 +56,10 @@ export class ConductHouse {
       standings: { standing: (site) => this.standings.get(site) },
       resolver: {
         addresses: async (name) => this.names.get(name) ?? { kind: 'nxdomain' },
-        mx: async () => ({ kind: 'nodata' }),
+        mx: async (name) =>
+          this.exchangers.has(name)
+            ? { kind: 'found', records: [{ exchange: name, preference: 10 }], ttl: 60 }
+            : { kind: 'nodata' },
       },
       kept: keyed.table('greylist'),
     });
@@ -79,6 +84,12 @@ export class ConductHouse {
 /** "450 4.7.1", or "ok". */
 const told = (verdict: Verdict): string =>
   verdict.kind === 'accept' ? 'ok' : `${verdict.reply.code} ${verdict.reply.enhanced}`;
+
+interface Origin {
+  readonly spf?: string;
+  readonly allowedBy?: string;
+  readonly login?: boolean;
+}
 
 export class Client {
   readonly gate: GateVisit;
@@ -106,12 +117,13 @@ export class Client {
   }
 
   /** EHLO and MAIL. */
-  async mail(sender = 'a@sender.example', more: { spf?: string; login?: boolean } = {}): Promise<string> {
+  async mail(sender = 'a@sender.example', more: Origin = {}): Promise<string> {
     const login = { authenticated: { login: 'acme', sites: ['acme'] } };
     const manner = { helo: this.helo, esmtp: true, ...(more.login && login) };
     await this.gate.hello(manner);
     const findings = new Findings();
     if (more.spf) findings.authentication = { spf: { result: more.spf, domain: 'sender.example' } };
+    if (more.allowedBy) findings.allowedBy = more.allowedBy;
     this.#asking = { mail: { sender, body: '7bit', smtputf8: false }, manner, findings };
     return this.#told(await this.gate.mail(this.#asking));
   }
@@ -133,7 +145,7 @@ export class Client {
   }
 
   /** A whole mail; what its recipient was told. */
-  async send(sender?: string, more: { spf?: string; login?: boolean; size?: number } = {}): Promise<string> {
+  async send(sender?: string, more: Origin & { size?: number } = {}): Promise<string> {
     const said = await this.mail(sender, more);
     const rcpt = said === 'ok' ? await this.rcpt() : said;
     if (rcpt === 'ok') this.accepted(more.size);

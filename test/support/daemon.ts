@@ -1,5 +1,5 @@
 /**
- * The real server as a child process, on ports and a spool of its own, and a bare SMTP peer to talk to it.
+ * The real server as a child process, on ports and a spool and with a DNS server of its own, and a bare SMTP peer to talk to it.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Names } from './names.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const BIN = join(ROOT, 'bin/restante');
@@ -39,19 +40,22 @@ export class Daemon {
   readonly port: number;
   /** Where it serves POP3 with TLS from the first octet, if it was asked to. */
   readonly pop3s: number | null;
+  /** Whom it asks: for SPF, for a start. */
+  readonly names: Names;
   log = '';
   #child: ChildProcess | null = null;
 
   static async make(sites: string, more: { pop3s?: boolean } = {}): Promise<Daemon> {
     const pop3s = more.pop3s ? await freePort() : null;
-    const daemon = new Daemon(await freePort(), pop3s);
+    const daemon = new Daemon(await freePort(), pop3s, await Names.start());
     daemon.configure(sites);
     return daemon;
   }
 
-  private constructor(port: number, pop3s: number | null) {
+  private constructor(port: number, pop3s: number | null, names: Names) {
     this.port = port;
     this.pop3s = pop3s;
+    this.names = names;
   }
 
   /** `listen`: what stands beside the addresses. */
@@ -59,7 +63,10 @@ export class Daemon {
     const pop3s = this.pop3s === null ? '' : `, pop3s: ["127.0.0.1:${this.pop3s}"]`;
     const more = listen === '' ? '' : `, ${listen}`;
     const at = `listen: { smtp: ["127.0.0.1:${this.port}"]${pop3s}${more} }`;
-    writeFileSync(this.file, `hostname: mx2.example.net\nspool: ./spool\n${at}\n${sites}\n`);
+    writeFileSync(
+      this.file,
+      `hostname: mx2.example.net\nspool: ./spool\n${at}\n${sites}\n${this.names.line}\n`,
+    );
   }
 
   get pid(): number | undefined {
@@ -125,6 +132,7 @@ export class Daemon {
 
   async remove(): Promise<void> {
     await this.end('SIGKILL');
+    this.names.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -135,10 +143,11 @@ export class Peer {
   #text = '';
   #closed = false;
 
-  /** `from`: a loopback address. */
-  static async to(port: number, from = '127.0.0.1'): Promise<Peer> {
+  /** `from`: a loopback address. `first`: said before the greeting. */
+  static async to(port: number, from = '127.0.0.1', first = ''): Promise<Peer> {
     const host = from.includes(':') ? '::1' : '127.0.0.1';
     const peer = new Peer(connect({ port, host, localAddress: from }));
+    if (first !== '') peer.socket.write(first);
     await peer.reply();
     return peer;
   }

@@ -251,8 +251,13 @@ describe('command line', () => {
   test('trace tells the life of a mail from the journal, and where it is now', async () => {
     const journal = new Journal(folder, clock);
     const line = { level: 'info', time: '2026-01-05T12:00:00.123Z', mail: 'm22' };
+    const authentication = {
+      spf: { result: 'fail', domain: 'x.example' },
+      dkim: { result: 'pass', domains: ['x.example', 'y.example'] },
+      arc: { result: 'none' },
+    };
     journal.write(
-      `${JSON.stringify({ ...line, size: 5, sender: '', queues: ['acme', 'b'], event: 'mail accepted' })}\n`,
+      `${JSON.stringify({ ...line, size: 5, sender: '', queues: ['acme', 'b'], authentication, event: 'mail accepted' })}\n`,
     );
     journal.write(`${JSON.stringify({ ...line, reply: '451 try later', event: 'mail deferred' })}\n`);
     await journal.close();
@@ -262,7 +267,7 @@ describe('command line', () => {
       out,
       [
         'TIME                     EVENT                 DETAILS',
-        '2026-01-05 12:00:00.123  mail accepted         size=5 sender="" queues=acme,b',
+        '2026-01-05 12:00:00.123  mail accepted         size=5 sender="" queues=acme,b authentication="spf=fail x.example, dkim=pass x.example y.example, arc=none"',
         '2026-01-05 12:00:00.123  mail deferred         reply="451 try later"',
         'now                      in the spool of acme  deferred',
         '',

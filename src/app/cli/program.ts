@@ -69,7 +69,7 @@ function describeProgram(context: Context, lazily: Lazily): Command {
   simple(program, 'reload', 'read the configuration again, as SIGHUP does').action(
     lazily(async () => (await import('./reload.ts')).reload),
   );
-  simple(program, 'trace <id>', 'the life of one mail').action(
+  simple(program, 'trace <id>', 'the life of one mail; of an address: what was refused to or for it').action(
     lazily(async () => (await import('./trace.ts')).trace),
   );
   // What a far end says: no option but -c is understood, and a word that looks like one is a recipient.

@@ -127,6 +127,8 @@ function showEntry(terminal: Terminal, entry: EntryView): void {
       `${state(terminal, entry.state)}${entry.reason ? `: ${plain(entry.reason)}` : ''}${entry.until ? `, until ${entry.until}` : ''}`,
     ],
     ['arrived', `${entry.arrived}, ${age(entry.arrived, now)} ago, from ${plain(entry.origin)}`],
+    ...(entry.authentication === null ? [] : [['found', plain(entry.authentication)] as const]),
+    ...entry.marks.map((mark) => ['marked', plain(mark)] as const),
     ['size', `${octets(entry.size)} (${entry.size} octets)`],
     [
       'tries',

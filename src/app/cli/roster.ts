@@ -59,7 +59,7 @@ function rows(roster: RosterShow, now: number): [string, string][] {
     }
   }
   if (roster.unknown)
-    found.push(['unknown', `${RULES[roster.unknown]}; ${roster.waiting ?? 0} pairs remembered`]);
+    found.push(['unknown', `${RULES[roster.unknown]}; ${count(roster.waiting ?? 0, 'pair')} remembered`]);
   const share = roster.coverage === null ? 'no mail came yet' : `${(roster.coverage * 100).toFixed(1)} %`;
   const { known, refused, unknown, cameBack } = counts;
   found.push([
@@ -114,7 +114,7 @@ async function* linesOf(context: Context, { file }: ImportOptions): AsyncGenerat
     for await (const written of createInterface({ input })) {
       const line = written.trim();
       if (line === '' || line.startsWith('#') || (goesOn && /^\s/.test(written))) continue;
-      goesOn = /[\s:]./.test(line);
+      goesOn = /[\s:]/.test(line);
       yield line.slice(0, LONGEST);
     }
   } catch (error) {

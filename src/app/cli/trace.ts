@@ -1,9 +1,11 @@
 /**
  * `restante trace ID`: the life of one mail, from the journal in the spool, so that it is told of mail
  * that is long gone and while the server is not running; and where it is now, if the server answers.
+ * `restante trace ADDRESS`: what was refused to this sender or for this recipient, and why.
  */
+import { describeAuthentication, type MailAuthentication } from '../../mail/envelope.ts';
 import type { EntryRow } from '../../operate/api/contract.ts';
-import { readTrace, type TraceLine } from '../../operate/journal.ts';
+import { readRefusals, readTrace, type TraceLine } from '../../operate/journal.ts';
 import { Client } from './client.ts';
 import { type Common, type Context, spoolOf } from './context.ts';
 import { Columns, plain, printJson } from './format.ts';
@@ -13,10 +15,18 @@ import { type Exit, Stop, type Terminal } from './terminal.ts';
 export async function trace(context: Context, options: Common, id: string): Promise<Exit> {
   const { terminal } = context;
   const spool = spoolOf(context, options);
+  const unreadable = (error: NodeJS.ErrnoException): never => {
+    throw new Stop(1, `the journal cannot be read: ${error.message}`);
+  };
+  if (id.includes('@')) {
+    const refused = await readRefusals(spool, id).catch(unreadable);
+    if (refused.length === 0) throw new Stop(1, `nothing was refused to or for "${id}" in the last days`);
+    if (options.json) printJson(terminal, refused);
+    else show(terminal, refused, null);
+    return 0;
+  }
   const [lines, now] = await Promise.all([
-    readTrace(spool, id).catch((error: NodeJS.ErrnoException) => {
-      throw new Stop(1, `the journal cannot be read: ${error.message}`);
-    }),
+    readTrace(spool, id).catch(unreadable),
     new Client(spool).get<EntryRow>(entryPath(id)).catch(() => null),
   ]);
   if (lines.length === 0 && now === null) throw new Stop(1, `nothing is known of "${id}"`);
@@ -44,8 +54,11 @@ const SAID = new Set(['time', 'level', 'event', 'mail']);
 const details = (line: TraceLine): string =>
   Object.entries(line)
     .filter(([name]) => !SAID.has(name))
-    .map(([name, value]) => `${name}=${field(value)}`)
+    .map(([name, value]) => `${name}=${name === 'authentication' ? found(value) : field(value)}`)
     .join(' ');
+
+/** The journal's lines are ours. */
+const found = (value: unknown): string => field(describeAuthentication(value as MailAuthentication));
 
 function field(value: unknown): string {
   const simple = Array.isArray(value) && value.every((one) => typeof one === 'string');

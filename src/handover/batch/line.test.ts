@@ -212,7 +212,7 @@ describe('batch', () => {
 
   test('the time over, it is killed with its children; nothing is delivered', async () => {
     order('hang');
-    const line = await open({ timeout: 300 });
+    const line = await open({ timeout: 1500 });
     const given = await line.give(parcel('1', ['a@acme.example']));
     assert.deepEqual(told(given), ['deferred 451 4.3.0 take-mail.sh was killed, since its time was over']);
     const child = Number(readFileSync(join(folder, 'child'), 'utf8'));

@@ -161,6 +161,10 @@ export const EntryView = z.object({
   ...EntryRow.shape,
   /** From where it came, for people. */
   origin: z.string(),
+  /** What was found out about it when it came in, for people: "spf=pass elsewhere.example". */
+  authentication: z.string().nullable(),
+  /** What was peculiar then, and was let pass. */
+  marks: z.array(z.string()),
   outcomes: z.array(
     z.object({
       recipient: z.string(),

@@ -1,4 +1,5 @@
 /** GET /queue/:id and /queue/:id/content: one entry, for people, and its octets. */
+import { describeAuthentication } from '../../mail/envelope.ts';
 import { describe } from '../../mail/reply.ts';
 import type { Content, Entry, EntryId } from '../../spool/port.ts';
 import type { Running } from '../port.ts';
@@ -34,12 +35,15 @@ export const queueContent: Endpoint = {
 
 function entryView(entry: Entry, header: string | null): EntryView {
   const { envelope, origin } = entry;
+  const { authentication = null, marks = [] } = origin.kind === 'received' ? origin : {};
   return {
     ...entryRow(entry),
     origin:
       origin.kind === 'notice'
         ? `notice about ${origin.about}`
         : `${origin.peer} (${origin.helo}) by ${origin.protocol}${origin.authenticated ? `, authenticated as ${origin.authenticated}` : ''}${origin.sends ? `, sent by the site ${origin.sends}` : ''}`,
+    authentication: authentication && describeAuthentication(authentication),
+    marks: [...marks],
     outcomes: envelope.recipients.map((recipient, i) => {
       const state = entry.recipients[i];
       return {

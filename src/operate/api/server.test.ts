@@ -198,6 +198,7 @@ describe('control API', () => {
     const view = contract.EntryView.parse((await ask('GET', '/queue/m2')).json());
     assert.equal(view.header, 'Subject: x\r\n');
     assert.equal(view.origin, '192.0.2.1 (mail.example.org) by ESMTPS');
+    assert.deepEqual([view.authentication, view.marks], [null, []]);
     assert.equal((await ask('GET', '/queue/m2/content')).text, 'Subject: x\r\n\r\nbody\r\n');
     assert.equal((await ask('GET', '/queue/m9')).status, 404);
     assert.equal((await ask('GET', '/queue/m9/content')).status, 404);

@@ -416,6 +416,15 @@ describe('ARC', () => {
     }
   });
 
+  test('a large one that was changed is given to a thread no faster than that takes it', async () => {
+    const mail = await signed(mailFrom('a@author.example'), { domain: 'author.example' });
+    const piece = Buffer.from('0123456789abcdef\r\n'.repeat(3640));
+    const large: Opinion = { kind: 'accept', body: Array<Buffer>(450).fill(piece) };
+    const once = await sealAgain(large, mail);
+    assert.deepEqual(once.marks, []);
+    assert.match(once.head, /^ARC-Seal: i=1;/m);
+  });
+
   test('what cannot be read to be sealed again is taken without a seal', async () => {
     const mail = await signed(mailFrom('a@author.example'), { domain: 'author.example' });
     const one = house(sealing, changing({ kind: 'accept', body: [Buffer.from('another body\r\n')] }));

@@ -92,7 +92,11 @@ class Look implements Inspection {
     if ('write' in examination) {
       if (header) examination.write(header);
       try {
-        for await (const piece of body()) examination.write(piece);
+        for await (const piece of body()) {
+          // Nobody waits for us but the sender, and what is lost by haste is the seal.
+          await examination.room();
+          examination.write(piece);
+        }
       } catch (fault) {
         // A seal is not worth a mail; what becomes of one that can't be read, its commit decides.
         examination.abort();

@@ -115,6 +115,34 @@ describe('too much to do', () => {
     world.mail().write(piece);
     assert.equal(sent(), 17);
   });
+
+  test('who can wait has room while half of that is on its way, and goes on when the thread took some, died or stands still', async () => {
+    const world = new World();
+    const mail = world.mail();
+    const piece = new Uint8Array(1024 * 1024);
+    for (let i = 0; i < 8; i++) {
+      assert.equal(mail.room(), undefined);
+      mail.write(piece);
+    }
+    let goneOn = 0;
+    const wait = () => void mail.room()?.then(() => goneOn++);
+    wait();
+    await world.clock.settle();
+    assert.equal(goneOn, 0);
+    world.thread().say({ kind: 'taken', octets: piece.byteLength });
+    await world.clock.settle();
+    assert.equal(goneOn, 1);
+    mail.write(piece);
+    wait();
+    await world.clock.advance(15 * SECOND);
+    assert.equal(goneOn, 2);
+    wait();
+    world.thread().die('boom');
+    await world.clock.settle();
+    assert.equal(goneOn, 3);
+    assert.equal(mail.room(), undefined);
+    assert.equal(world.clock.armed, 0);
+  });
 });
 
 describe('a thread that dies', () => {

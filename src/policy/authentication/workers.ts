@@ -16,6 +16,8 @@ import type { FromWorker, ToWorker } from './messages.ts';
 const MOST_MAILS = 300;
 /** On their way to a thread. */
 const MOST_OCTETS = 16 * 1024 * 1024;
+/** Of these, for those who can wait. */
+const PATIENT_OCTETS = MOST_OCTETS / 2;
 /** Sent in pieces of this size, or more if they come so: a small mail is one message. */
 const PIECE = 16 * 1024;
 const DEADLINE = 15 * SECOND;
@@ -30,6 +32,8 @@ export interface Skipped {
 /** One mail on its way. */
 export interface Examination {
   write(chunk: Uint8Array): void;
+  /** For those who need not write at once: until the thread has taken most of what is on its way. Undefined: it has. */
+  room(): Promise<void> | undefined;
   end(facts: Facts): Promise<Examined | Skipped>;
   /** Idempotent; also after the end. */
   abort(): void;
@@ -99,6 +103,7 @@ class One {
   readonly #thread: Thread;
   readonly #gone: (why: string) => void;
   readonly #jobs = new Map<number, Job>();
+  readonly #patient = new Set<() => void>();
   #next = 0;
   #octets = 0;
   #heardAt: number;
@@ -160,6 +165,7 @@ class One {
         begun = true;
         this.#send({ kind: 'piece', mail, octets: gathered() });
       },
+      room: () => (this.#over || this.#octets < PATIENT_OCTETS ? undefined : this.#room()),
       end: async (facts) => {
         if (skipped === undefined && this.#over) skipped = 'the thread was lost';
         if (skipped === undefined && this.full) {
@@ -185,6 +191,7 @@ class One {
     this.#over = true;
     this.#thread.end();
     this.#gone(why);
+    for (const wake of this.#patient) wake();
     for (const { done } of this.#jobs.values()) done({ skipped: 'the thread was lost' });
     this.#jobs.clear();
   }
@@ -203,6 +210,18 @@ class One {
         resolve(result);
       };
       this.#jobs.set(mail, { done });
+    });
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        timer.cancel();
+        this.#patient.delete(wake);
+        resolve();
+      };
+      const timer = this.#options.clock.after(DEADLINE, wake);
+      this.#patient.add(wake);
     });
   }
 
@@ -227,6 +246,7 @@ class One {
     switch (message.kind) {
       case 'taken':
         this.#octets -= message.octets;
+        if (this.#octets < PATIENT_OCTETS) for (const wake of this.#patient) wake();
         return;
       case 'examined':
         this.#jobs.get(message.mail)?.done(message.examined);

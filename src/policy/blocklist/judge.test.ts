@@ -56,7 +56,9 @@ describe('what the lists say together', () => {
   });
 
   test('a list counts once, though it lists both address and name', () => {
-    assert.equal(judge([says(ONE, LISTED), says(ONE, LISTED, HELO)], 2).kind, 'marked');
+    const twice = [says(ONE, LISTED), says(ONE, LISTED, HELO)];
+    assert.equal(judge(twice, 2).kind, 'marked');
+    assert.equal(denied(...twice).first.subject, ADDRESS, 'and tells what it was asked first');
   });
 
   test('an allow list exempts, and says so', () => {
@@ -71,6 +73,8 @@ describe('what the lists say together', () => {
     const doubtful = denial(denied(says(ONE, LISTED), says(GOOD, SILENT)), 'reject', undefined);
     assert.equal(doubtful.kind, 'defer');
     assert.match(doubtful.why, /for now, since the allow list good\.test was not heard/);
+    const refusing: Said = { kind: 'refused', code: '127.255.255.254' };
+    assert.equal(denial(denied(says(ONE, LISTED), says(GOOD, refusing)), 'reject', undefined).kind, 'defer');
     assert.equal(
       denial(denied(says(ONE, LISTED), says(GOOD, { kind: 'unasked' })), 'reject', undefined).kind,
       'reject',

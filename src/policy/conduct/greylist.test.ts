@@ -61,8 +61,21 @@ describe('the greylist', () => {
     assert.equal(await h.come(at).send('new@sender.example'), '450 4.7.1');
     assert.equal(await h.come(at).send('a4@sender.example'), 'ok');
     assert.equal(await h.come(at).send('brandnew@sender.example'), 'ok');
+    for (let month = 0; month < 3; month++) {
+      await h.clock.advance(34 * DAY);
+      assert.equal(await h.come(at).send('brandnew@sender.example'), 'ok', 'it is used');
+    }
     await h.clock.advance(36 * DAY);
     assert.equal(await h.come(at).send('brandnew@sender.example'), '450 4.7.1');
+  });
+
+  test('trusts no network whose last mail lies ahead, after the wall clock jumped', async () => {
+    const h = new ConductHouse(ON);
+    for (let i = 0; i < 5; i++) await h.come(at).send(`a${i}@sender.example`);
+    await h.clock.advance(5 * MINUTE);
+    for (let i = 0; i < 5; i++) assert.equal(await h.come(at).send(`a${i}@sender.example`), 'ok');
+    h.clock.jump(-HOUR);
+    assert.equal(await h.come(at).send('new@sender.example'), '450 4.7.1');
   });
 
   test('does not ask who tried a first exchanger of ours within the hour', async () => {

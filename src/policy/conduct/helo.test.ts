@@ -7,6 +7,9 @@ const NONE = 'greeting_delay: none';
 async function said(helo: string, mode = 'usual', address = '198.51.100.7', more = {}): Promise<string> {
   const house = new ConductHouse(`${NONE}\nhelo: "${mode}"`);
   house.names.set('there.example', { kind: 'found', records: ['192.0.2.77'], ttl: 60 });
+  house.names.set('mail.example', { kind: 'nodata' });
+  house.exchangers.add('mail.example');
+  house.names.set('empty.example', { kind: 'nodata' });
   house.names.set('broken.example', { kind: 'failed', why: 'timeout' });
   house.primaries.add('203.0.113.1');
   const client = house.come(address, more);
@@ -23,6 +26,9 @@ describe('HELO', () => {
     ['[198.51.100.7]', 'ok', 'ok'],
     ['nowhere.example', 'ok', '450 4.7.1'],
     ['broken.example', 'ok', 'ok'],
+    // A domain of mail only.
+    ['mail.example', 'ok', 'ok'],
+    ['empty.example', 'ok', '450 4.7.1'],
     ['under_score.example', 'ok', '450 4.7.1'],
     // Odd, and let pass.
     ['localhost', 'ok, helo: no full host name', '450 4.7.1, helo: no full host name'],
@@ -66,6 +72,13 @@ describe('HELO', () => {
     assert.equal(await said('[IPv6:2001:DB8:0::7]', 'usual', '2001:db8::7'), 'ok');
     const untagged = 'ok, helo: its address without brackets or tag';
     assert.equal(await said('[2001:db8::7]', 'usual', '2001:db8::7'), untagged);
+  });
+
+  test('the address that it connected to is ours if it is a public one', async () => {
+    const literal = (localAddress: string) =>
+      said(`[${localAddress}]`, 'usual', '198.51.100.7', { localAddress });
+    assert.equal(await literal('8.8.4.4'), '550 5.7.1, helo: our own address');
+    assert.equal(await literal('10.0.0.25'), 'ok, helo: a private address');
   });
 
   test('is nobody else’s business: peers, this machine, primaries, hosts of ours', async () => {

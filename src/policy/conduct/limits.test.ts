@@ -71,6 +71,21 @@ describe('limits', () => {
     assert.equal(await sixth.rcpt('joe@other.example', OTHER), 'ok');
   });
 
+  test('of a sender: the null sender is everybody’s, and is not counted', async () => {
+    const h = house('{ sender: { mails: 1/h } }');
+    assert.deepEqual(await times(5, () => h.come('198.51.100.1').send('')), ['ok']);
+    assert.deepEqual(await times(2, () => h.come('198.51.100.1').send()), ['ok', '450 4.7.1']);
+  });
+
+  test('of octets of a network: what one host brought the others can not', async () => {
+    const h = house('{ network: { bytes: 1MB/m } }');
+    assert.equal(await h.come('198.51.100.1').send(undefined, { size: 1_500_000 }), 'ok');
+    const other = h.come('198.51.100.2');
+    assert.equal(await other.send(), '450 4.7.1');
+    assert.match(other.why, /bytes in 1 min of the network of 198\.51\.100\.2/);
+    assert.equal(await h.come('198.51.101.1').send(), 'ok');
+  });
+
   test('of octets: the mail with which it is too much is taken, the next is not', async () => {
     const h = house('{ client: { bytes: 1MB/m } }');
     const client = h.come('198.51.100.1');
@@ -125,7 +140,7 @@ describe('while the site is down, mail that passes SPF', () => {
     const client = h.come('198.51.100.1');
     assert.deepEqual(await backlog(client, FAVOURED.count), ['ok']);
     assert.deepEqual(await backlog(client, 1), ['450 4.7.1']);
-    assert.match(client.why, /18000 mails with SPF in 3 h/);
+    assert.match(client.why, /18000 favoured mails in 3 h/);
     for (let minute = 0; minute < 10; minute++) {
       await h.clock.advance(MINUTE);
       assert.deepEqual(await backlog(client, 100), ['ok']);
@@ -146,6 +161,16 @@ describe('while the site is down, mail that passes SPF', () => {
     assert.deepEqual(await backlog(h.come('198.51.100.1'), 3), ['ok', '450 4.7.1']);
     h.standings.set('acme', { up: false, wary: false });
     assert.deepEqual(await backlog(h.come('198.51.100.1'), 3), ['ok']);
+  });
+
+  test('so does mail of a client on an allow list', async () => {
+    const h = tight();
+    const client = h.come('198.51.100.1');
+    assert.deepEqual(await times(100, () => client.send(undefined, { allowedBy: 'list.example' })), ['ok']);
+    h.standings.set('acme', { up: true, wary: false });
+    assert.ok(
+      (await times(3, () => client.send(undefined, { allowedBy: 'list.example' }))).includes('450 4.7.1'),
+    );
   });
 
   test('needs a pass', async () => {

@@ -4,8 +4,9 @@
  *
  * Promises: the answer is 421 to a connection, 450 to a recipient, and never 5yz, so that nothing is lost but time;
  * what was counted is what was let pass, so that trying again and again makes it no worse.
- * While a site is down, mail that passes SPF is counted against its client alone, by FAVOURED: it comes from where its
- * sender's domain sends, and the primary, where it would have gone, is not there.
+ * While a site is down, mail that passes SPF, or of a client that an allow list has, is counted against its client alone,
+ * by FAVOURED: it comes from where its sender's domain sends, or from somebody who is vouched for, and the primary,
+ * where it would have gone, is not there.
  */
 import type { Clock } from '../../base/clock.ts';
 import { HOUR, MINUTE } from '../../base/clock.ts';
@@ -59,7 +60,7 @@ export class Scope {
   /** The same for favoured mail. */
   overFavour(now: number): string | undefined {
     if (this.account.fits(KINDS.favoured, FAVOURED, now)) return undefined;
-    return `limit: ${FAVOURED.count} mails with SPF in ${spanText(FAVOURED.span)} of ${this.name}`;
+    return `limit: ${FAVOURED.count} favoured mails in ${spanText(FAVOURED.span)} of ${this.name}`;
   }
 
   spendFavour(now: number): void {

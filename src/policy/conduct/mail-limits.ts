@@ -63,10 +63,11 @@ class MailLimitsWatch implements Watch {
     return ACCEPT;
   }
 
-  /** Its site's primary takes no mail at the moment, and the sender's domain says that it comes from there. */
+  /** Its site's primary takes no mail at the moment, and the sender's domain says that it comes from there, or an allow list has it. */
   #isFavoured({ findings }: Asking, site: string): boolean {
     const { standings } = this.#table.world;
-    return findings.authentication?.spf?.result === 'pass' && standings.standing(site)?.up !== true;
+    const good = findings.authentication?.spf?.result === 'pass' || findings.allowedBy !== undefined;
+    return good && standings.standing(site)?.up !== true;
   }
 
   #favour(asking: Asking, now: number): Verdict {

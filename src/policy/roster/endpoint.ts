@@ -160,14 +160,17 @@ export class RecipientEndpoint implements Source {
     const { list, bad, firstBad } = parsed;
     if (list.size === 0) return 'there is no address in it';
     const before = this.#list?.size ?? 0;
-    if (list.size < before * (1 - MOST_LOST)) {
-      return `it has lost more than half: ${list.size} recipients, after ${before}; "restante roster forget" takes it as it is`;
+    const { size } = list;
+    if (size < before * (1 - MOST_LOST)) {
+      list.drop();
+      return `it has lost more than half: ${size} recipients, after ${before}; "restante roster forget" takes it as it is`;
     }
     await rename(fresh, this.#copy);
-    this.#list = list;
+    if (this.#list) this.#list.become(list);
+    else this.#list = list;
     this.#etag = etag;
     this.#read = clock.now();
-    log.info('recipient list read', { url: this.#where.url, recipients: list.size });
+    log.info('recipient list read', { url: this.#where.url, recipients: size });
     if (bad > 0) {
       log.warn('recipient list has bad lines', { url: this.#where.url, bad, line: (firstBad ?? 1) - 1 });
     }

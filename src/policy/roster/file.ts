@@ -90,13 +90,15 @@ export class RecipientFile implements Source {
       const seed = this.#random() * 2 ** 32;
       const { list, bad, firstBad } = await readList(octetsOf(this.#path), { ...version, seed });
       // Written to while we read: half a list would refuse wanted mail for good. The next check reads it again.
-      if ((await this.#versionNow()).text !== version.text) return;
+      const after = await this.#versionNow();
+      if (after.text !== version.text) return list.drop();
       if (list.size === 0) throw new Error('there is no address in it');
-      this.#list = list;
+      if (this.#list) this.#list.become(list);
+      else this.#list = list;
       this.#read = this.#clock.now();
       this.#version = version.text;
       this.#alarm = '';
-      this.#log.info('recipient list read', { path: this.#path, recipients: list.size });
+      this.#log.info('recipient list read', { path: this.#path, recipients: this.#list.size });
       if (bad > 0) this.#log.warn('recipient list has bad lines', { path: this.#path, bad, line: firstBad });
     } catch (error) {
       this.#sound(error instanceof Error ? error.message : String(error));

@@ -21,7 +21,7 @@ export class RecipientList {
   /** `local@domain`, `local` and `@domain`, each canonical. */
   readonly #entries: HashSet;
   /** Of these, and not of the others, it says that they are refused. Few. */
-  readonly #refused: ReadonlySet<string>;
+  #refused: ReadonlySet<string>;
 
   constructor(entries: HashSet, refused: ReadonlySet<string> = new Set()) {
     this.#entries = entries;
@@ -30,6 +30,17 @@ export class RecipientList {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** What the other says is said by this one from now on. The other is not to be used any more. */
+  become(other: RecipientList): void {
+    this.#entries.become(other.#entries);
+    this.#refused = other.#refused;
+  }
+
+  /** It is not to be used any more. */
+  drop(): void {
+    this.#entries.clear();
   }
 
   lookup(name: Name): 'listed' | 'catch-all' | 'absent' {

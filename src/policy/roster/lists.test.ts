@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { House, type Line, listed, makeSite } from '../../../test/scenario/receive-harness.ts';
+import { House, type Line, listed, listLog, makeSite } from '../../../test/scenario/receive-harness.ts';
 import { SECOND } from '../../base/clock.ts';
 import type { Asking } from '../check.ts';
 import { Findings } from '../findings.ts';
+import { RecipientFile } from './file.ts';
 import { readList } from './list.ts';
 import { nameOf } from './names.ts';
 
@@ -169,6 +171,26 @@ describe('a file of recipients', () => {
     assert.equal(alarms().length, 2, 'a second trouble is told again');
   });
 
+  test('that is written to while it is read is not taken before it stands still', async () => {
+    let meanwhile = () => {};
+    const random = () => {
+      meanwhile();
+      return 0.5;
+    };
+    const file = new RecipientFile(path, { clock, log: listLog(lines), random });
+    const found = async (who: string) => (await file.current())?.lookup(nameOf(`${who}@a.example`, '+'));
+    await writeFile(path, 'joe\nann\n');
+    assert.equal(await found('ann'), 'listed');
+    await later();
+    await writeFile(path, 'joe\nann\nzoe\n');
+    meanwhile = () => writeFileSync(path, 'joe\n');
+    assert.equal(await found('ann'), 'listed', 'half of it');
+    meanwhile = () => {};
+    await writeFile(path, 'joe\nann\nzoe\n');
+    await later();
+    assert.equal(await found('zoe'), 'listed');
+  });
+
   test('that is truncated keeps its last good copy', async () => {
     await writeFile(path, 'joe\n');
     await look('joe@a.example');
@@ -202,4 +224,9 @@ describe('a file of recipients', () => {
     assert.equal(await answer, 'broken');
     await writeFile(path, 'joe\n');
   });
+});
+
+test('what begins with the delimiter is no sub-address of nobody', () => {
+  assert.equal(nameOf('+joe@a.example', '+').base, '+joe');
+  assert.equal(nameOf('joe+x@a.example', '+').base, 'joe');
 });

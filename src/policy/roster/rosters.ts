@@ -111,6 +111,11 @@ export class Rosters implements KnownGood {
     return roster ? roster.lookup(address, (answer) => this.#patiently(answer, asking)) : 'any';
   }
 
+  /** The same from what is known already: nobody is asked. */
+  known(site: Site, address: string): Soon<Lookup> {
+    return this.#of(site)?.lookup(address) ?? 'any';
+  }
+
   /** A list has it, or its primary or an operator said that it is there. Asks nobody. */
   isKnownGood(site: Site, address: string): boolean {
     return this.#of(site)?.isKnownGood(address) ?? false;

@@ -106,7 +106,8 @@ export class SiteRoster {
     );
   }
 
-  lookup(address: string, patiently: Patiently): Soon<Lookup> {
+  /** Without `patiently` nobody is asked. */
+  lookup(address: string, patiently?: Patiently): Soon<Lookup> {
     const name = nameOf(address, this.#roster.delimiter);
     return then(this.#listed(name), (found) => {
       const of = this.#of;
@@ -122,7 +123,7 @@ export class SiteRoster {
     return Promise.all(lists).then((all) => inLists(all, name));
   }
 
-  #learned(of: Of, address: string, name: Name, patiently: Patiently): Soon<Lookup> {
+  #learned(of: Of, address: string, name: Name, patiently?: Patiently): Soon<Lookup> {
     // It is refused for its form, whatever the primary thinks; and is not tried out there.
     if (secondHop(address, 'unknown').kind !== 'accept') return 'unknown';
     const { learned, open } = this.#means;
@@ -133,13 +134,13 @@ export class SiteRoster {
     const known = learned.known(of, name);
     if (known.kind === 'bad') return 'refused';
     if (known.kind === 'good' && known.age !== 'over') {
-      if (known.age === 'due') this.#askLater(address);
+      if (known.age === 'due' && patiently) this.#askLater(address);
       return 'known';
     }
     // What has run out is still the best that is known while nobody can be asked.
     const otherwise: Lookup = known.kind === 'good' ? 'known' : 'unknown';
-    const answer = this.#askable ? this.#verifier?.ask(address) : undefined;
-    if (!answer) return otherwise;
+    const answer = patiently && this.#askable ? this.#verifier?.ask(address) : undefined;
+    if (!patiently || !answer) return otherwise;
     return then(patiently(answer), (said) => (said ? this.#meaning(of, said, name, otherwise) : otherwise));
   }
 

@@ -247,6 +247,41 @@ describe('a roster that asks the primary', () => {
     assert.equal(await rcpt('spam@a.example'), '451 4.7.1');
   });
 
+  describe('puts recipients to the primary while the sender waits (while_up: through)', () => {
+    beforeEach(() => build(siteWith({}, { whileUp: 'through' })));
+
+    test('one question for each, whether it is there or not', async () => {
+      assert.equal(await rcpt('joe@a.example'), '250 2.1.5');
+      assert.equal(await rcpt('nobody@a.example'), '550 5.1.1');
+      await house.clock.advance(MINUTE);
+      assert.deepEqual(
+        primary.asked.map(({ address }) => address),
+        ['joe@a.example', 'nobody@a.example'],
+      );
+    });
+
+    test('who is refused by a list or by what was learned is not put to it', async () => {
+      house.rosters.learn('a', [{ address: 'gone@a.example', refusal: reply(550, '5.1.1', 'no') }]);
+      assert.equal(await rcpt('gone@a.example'), '550 5.1.1');
+      assert.equal(await rcpt('joe%b.example@a.example'), '550 5.7.1');
+      assert.deepEqual(primary.asked, []);
+    });
+
+    test('a primary that does not answer: the rule for unknown ones', async () => {
+      primary.trouble = 'no route to host';
+      assert.equal(await rcpt('joe@a.example'), '451 4.7.1');
+      assert.equal(primary.connections, 1);
+      await house.clock.advance(5 * MINUTE);
+      assert.equal(await rcpt('joe@a.example'), '250 2.1.5', 'it came back');
+    });
+
+    test('while it is down nobody is asked, and the rule is the same', async () => {
+      down();
+      assert.equal(await rcpt('joe@a.example'), '451 4.7.1');
+      assert.equal(primary.connections, 0);
+    });
+  });
+
   test('asks again for good ones before their time is over, though no mail comes', async () => {
     await rcpt('joe@a.example');
     house.rosters.start();
@@ -291,6 +326,28 @@ describe('a roster that asks the primary', () => {
   test('up and known to be so: it is asked', async () => {
     house.standings.set('a', UP);
     assert.equal(await rcpt('joe@a.example'), '250 2.1.5');
+  });
+
+  test('a postmaster who is refused is no witness against himself', async () => {
+    house.rosters.learn('a', [{ address: 'postmaster@a.example' }]);
+    primary.users.delete('postmaster@a.example');
+    house.rosters.start();
+    up();
+    await house.clock.advance(25 * DAY);
+    for (let i = 0; i < 50; i++) await house.clock.advance(100);
+    assert.deepEqual(primary.names, ['postmaster@a.example']);
+    assert.deepEqual(house.logged('primary refuses good recipients'), []);
+    house.rosters.close();
+  });
+
+  test('many that are not there, at once: a server hears five refusals on a connection', async () => {
+    house.standings.set('a', UP);
+    const all = Array.from({ length: 12 }, (_, i) => `no${i}@a.example`);
+    const said = all.map(async (address) => (await visit()).rcpt(`TO:<${address}>`));
+    for (let i = 0; i < 300; i++) await house.clock.advance(100);
+    await Promise.all(said);
+    assert.equal(primary.names.filter((name) => name.startsWith('no')).length, 12);
+    assert.equal(primary.connections, 3);
   });
 
   test('a server that hangs up after too many refusals is not driven there', async () => {

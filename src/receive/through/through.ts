@@ -107,21 +107,34 @@ export class ThroughVisit {
     this.#visit = visit;
   }
 
+  /** Will `rcpt` put a recipient of this site to its primary, or put it off? Not: it will say `hold`. */
+  isPutTo(transaction: Transaction, site: Site): boolean {
+    return this.#mailFor(transaction, site) !== 'hold';
+  }
+
   /** What its primary says to a recipient that we would accept; or a `hold`, at once, where it is not asked. */
   rcpt(transaction: Transaction, { site }: Route, recipient: Recipient): Promise<Word> | Word {
+    const mail = site ? this.#mailFor(transaction, site) : HOLD.kind;
+    if (mail === 'hold') return HOLD;
+    if (mail === 'apart') return APART;
+    return mail().rcpt(recipient);
+  }
+
+  #mailFor(transaction: Transaction, site: Site): 'hold' | 'apart' | (() => ThroughMail) {
     const { parts } = transaction;
     const mail = this.mail(transaction);
-    if (mail && (mail.site === site || parts.length > 0)) {
-      return mail.site === site ? mail.rcpt(recipient) : APART;
-    }
-    if (!this.#throughs.wants(site, transaction, this.#visit)) return HOLD;
+    if (mail && (mail.site === site || parts.length > 0)) return mail.site === site ? () => mail : 'apart';
+    if (!this.#throughs.wants(site, transaction, this.#visit)) return 'hold';
     // Held with the first of its recipients, held with all.
-    if (parts.some((part) => part.site === site.name)) return HOLD;
-    if (parts.length > 0) return APART;
+    if (parts.some((part) => part.site === site.name)) return 'hold';
+    return parts.length > 0 ? 'apart' : () => this.#begin(transaction, site);
+  }
+
+  #begin(transaction: Transaction, site: Site): ThroughMail {
     this.#lines ??= this.#throughs.lines();
-    const begun = this.#throughs.mail(site, transaction, this.#visit, this.#lines);
-    this.#of = { transaction, mail: begun };
-    return begun.rcpt(recipient);
+    const mail = this.#throughs.mail(site, transaction, this.#visit, this.#lines);
+    this.#of = { transaction, mail };
+    return mail;
   }
 
   /** The mail with its primary, if this transaction is put to one. */

@@ -28,12 +28,13 @@ export class CallWorld {
     const daemon = await Daemon.make('sites: {}');
     const sink = await FakePrimary.start();
     const world = new CallWorld(daemon, sink, await freePort(), await freePort());
-    const { port, file, folder } = daemon;
+    const { port, file, folder, names } = daemon;
     writeFileSync(
       file,
       [
         'hostname: mx2.example.net',
         'spool: ./spool',
+        names.line,
         'listen:',
         `  smtp: ["127.0.0.1:${port}"]`,
         `  odmr: ["127.0.0.1:${world.odmr}"]`,
