@@ -301,7 +301,7 @@ const HANDING_OUT: Record<string, Claim> = {
         return { lease, extent: first?.extent };
       };
       const whole = await extentsOf(world.spool);
-      assert.deepEqual(whole.extent, { recipients: 3, octets: sender + 3 + 5 + 3 });
+      assert.deepEqual(whole.extent, { recipients: 3, octets: sender + 3 + 5 + 3, each: [3, 5, 3] });
       const spool = await world.reopen();
       const again = await extentsOf(spool);
       assert.deepEqual(again.extent, whole.extent);
