@@ -5,7 +5,7 @@
 import type { Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
-import type { Lease, QueueName } from '../spool/port.ts';
+import type { EntryId, Lease, QueueName } from '../spool/port.ts';
 import { Alarm } from './alarm.ts';
 import { Aside } from './aside.ts';
 import type { KeeperContext, KeeperOptions } from './context.ts';
@@ -83,6 +83,14 @@ export class Desk {
       connections: () => this.policy.connections,
       order: () => this.policy.order,
     };
+  }
+
+  /** For good: another may have the queue, but for `inDoubt` (`Lease.release`). */
+  async leave(inDoubt: readonly EntryId[]): Promise<void> {
+    if (inDoubt.length > 0)
+      this.log.warn('given up with mail in doubt', { entries: inDoubt, host: this.host });
+    await this.tenure.release(inDoubt);
+    this.alarm.cancel();
   }
 
   // An operator's hold, kept over a start.

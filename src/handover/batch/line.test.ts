@@ -228,6 +228,23 @@ describe('batch', () => {
     assert.deepEqual([kind, outcomes], ['broken', [null]]);
   });
 
+  test('hung up, it begins nothing more, and the command that runs tells what became of its mail', async () => {
+    order('wait');
+    const line = await open();
+    const [first, second] = [
+      line.give(parcel('1', ['a@acme.example'])),
+      line.give(parcel('2', ['b@acme.example'])),
+    ];
+    while (!existsSync(join(folder, 'words.0'))) await new Promise((r) => setTimeout(r, 10));
+    assert.equal(line.hangUp(), true);
+    assert.equal((await second).kind, 'broken');
+    rmSync(join(folder, 'do'));
+    assert.match(told(await first)[0] ?? '', /^delivered 250 2.0.0 Taken by take-mail.sh/);
+    assert.equal(line.hangUp(), false);
+    await line.close();
+    assert.ok(!existsSync(join(folder, 'words.1')));
+  });
+
   test("a program that is not there is the site's trouble", async () => {
     const line = await open({ command: ['/nowhere/uux', '{recipients}'] });
     const given = await line.give(parcel('1', ['a@acme.example']));

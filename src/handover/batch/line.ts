@@ -77,6 +77,14 @@ export class BatchLine implements Line {
     });
   }
 
+  hangUp(): boolean {
+    this.#trouble ??= this.#troubleOf('lost', 'ended by us');
+    this.#lull?.cancel();
+    for (const waiting of this.#waiting.splice(0)) waiting.done(this.#given(waiting, 0));
+    // Of a command that runs only its exit code tells.
+    return this.#busy;
+  }
+
   destroy(): void {
     this.#trouble ??= this.#troubleOf('lost', 'cut off by us');
     this.#cut.abort();
@@ -155,6 +163,7 @@ export class BatchLine implements Line {
     const all = recipients.map((r) => r.address);
     settle(waiting, this.#deferred(UNSAFE), (address) => !isSafe(address, words));
     for (const group of groups(all.filter((address) => isSafe(address, words)))) {
+      if (this.#trouble) return;
       const content = await parcel.open();
       if (!content) return settle(waiting, this.#deferred(UNREADABLE));
       const count = { octets: 0 };
