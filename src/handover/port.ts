@@ -59,6 +59,8 @@ export interface Answered {
   readonly outcomes: readonly Outcome[];
   /** Milliseconds from the end of data to its reply (or to the last reply, if there was no data). */
   readonly latency: number;
+  /** Octets that left for it, where what left is compressed; those of a batch stand with its first mail. */
+  readonly sent?: number;
 }
 
 /**

@@ -208,7 +208,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   answered(_run: Run, flight: Flight, given: Answered): void {
     const { answer } = this.#desk.outcomes.answered(flight, given, true);
     this.#desk.meter.count();
-    this.#call?.count(answer, flight.entry.size);
+    this.#call?.count(answer, flight.entry.size, given.sent);
     const delivered = given.outcomes.some((o) => o.kind === 'delivered');
     this.#desk.window.answered(delivered ? given.latency : null, this.#desk.policy.connections);
     if (this.#desk.outcomes.puttingOff) {

@@ -193,6 +193,9 @@ describe('batch', () => {
       assert.deepEqual(fields, compress === 'none' ? plain : { ...plain, compress });
       assert.equal(sent, taken()[0]?.input.length);
       if (compress !== 'none') assert.ok(Number(ratio) > 2);
+      // For the summary of the call: with the first of them.
+      const counted = given.map((g) => (g.kind === 'answered' ? g.sent : null));
+      assert.deepEqual(counted, [compress === 'none' ? undefined : sent, ...Array(19).fill(undefined)]);
     });
   }
 
