@@ -295,6 +295,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
         return this.#desk.leave(inDoubt);
       },
     });
+    this.#desk.ebb(this.#leaving);
     return this.#leaving;
   }
 
@@ -314,7 +315,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   readonly #waits = (): boolean => this.#state.is === 'waiting' && !this.#over;
 
   #pump(): void {
-    if (this.#over) return void this.#leaving?.turn();
+    if (this.#over) return void this.#desk.ebb(this.#leaving);
     this.#desk.tenure.turn();
     this.#desk.outcomes.settler.retry();
     if (this.#state.is === 'held' && this.#desk.holdIsOver) return void this.release();

@@ -11,6 +11,7 @@ import { Aside } from './aside.ts';
 import type { KeeperContext, KeeperOptions } from './context.ts';
 import type { FlowParts } from './flow.ts';
 import { Late } from './late.ts';
+import type { Leaving } from './leaving.ts';
 import { Meter } from './meter.ts';
 import { Outcomes } from './outcomes.ts';
 import type { QueuePolicy } from './policy.ts';
@@ -83,6 +84,14 @@ export class Desk {
       connections: () => this.policy.connections,
       order: () => this.policy.order,
     };
+  }
+
+  /** While all that is out comes back: what could not be stored is stored yet. */
+  ebb(leaving: Leaving | null): void {
+    const { settler } = this.outcomes;
+    settler.retry();
+    leaving?.turn();
+    this.alarm.by([settler.retryAt]);
   }
 
   /** For good: another may have the queue, but for `inDoubt` (`Lease.release`). */

@@ -168,6 +168,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
       },
       release: () => this.#desk.leave([...this.#flow.inDoubt, ...this.#prober.inDoubt]),
     });
+    this.#desk.ebb(this.#leaving);
     return this.#leaving;
   }
 
@@ -300,10 +301,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   // The turn of the wheel.
 
   #pump(): void {
-    if (this.#over) {
-      this.#leaving?.turn();
-      return;
-    }
+    if (this.#over) return void this.#desk.ebb(this.#leaving);
     this.#desk.tenure.turn();
     if (!this.#desk.lease) return void this.#arm();
     this.#desk.outcomes.settler.retry();

@@ -118,6 +118,26 @@ describe('another way, while the peer of the old one is silent', () => {
     assert.equal(w.spool.entries.size, 0);
   });
 
+  test('and outcomes that could not be stored at first are stored before it begins', async () => {
+    for (const way of ['push', 'call'] as const) {
+      const { w, old, next, to, begin } = world(way);
+      old.latency = 20;
+      w.spool.broken = true;
+      await begin();
+      const before = old.taken.length;
+      assert.ok(before > 0);
+      to(way === 'push' ? 'call' : 'push');
+      await w.clock.advance(MINUTE);
+      assert.equal(next.taken.length, 0);
+      w.spool.broken = false;
+      await w.clock.advance(2 * MINUTE);
+      w.keepers.call('acme', 'ETRN');
+      await w.clock.advance(MINUTE);
+      assert.equal(w.spool.entries.size, 0, way);
+      assert.equal(old.taken.length + next.taken.length, MAILS, way);
+    }
+  });
+
   test('at the end of the program all is cut in time', async () => {
     const { w, old, begin } = world('call');
     old.sentWhole = true;
