@@ -60,6 +60,8 @@ export interface Answered {
   readonly outcomes: readonly Outcome[];
   /** Milliseconds from the end of data to its reply (or to the last reply, if there was no data). */
   readonly latency: number;
+  /** Octets that left for it, where what left is compressed; those of a batch stand with its first mail. */
+  readonly sent?: number;
 }
 
 /**
@@ -89,6 +91,12 @@ export interface Line {
   give(parcel: Parcel): Promise<Given>;
   /** Says QUIT when all given parcels are answered. Never rejects. */
   close(): Promise<void>;
+  /**
+   * Ends it as soon as nothing is in doubt. What was not sent to its end comes back broken at once; what was, the
+   * site may have taken, so its answer is waited for (and what was given behind it comes back no earlier). True:
+   * there is such a wait.
+   */
+  hangUp(): boolean;
   /** Cuts it at once. */
   destroy(): void;
 }

@@ -35,12 +35,26 @@ export interface Extent {
   readonly recipients: number;
   /** Octets (UTF-8) of the sender and of these recipients. */
   readonly octets: number;
+  /** Of each recipient, where there are 2 to MOST_EACH, none longer than LONGEST_EACH. */
+  readonly each?: readonly number[];
 }
+
+/** Of more recipients only the sum is told. */
+export const MOST_EACH = 14;
+export const LONGEST_EACH = 255;
 
 export function extentOf(sender: string, recipients: readonly Recipient[]): Extent {
   let octets = Buffer.byteLength(sender);
-  for (const { address } of recipients) octets += Buffer.byteLength(address);
-  return { recipients: recipients.length, octets };
+  let longest = 0;
+  const each: number[] = [];
+  for (const { address } of recipients) {
+    const length = Buffer.byteLength(address);
+    octets += length;
+    longest = Math.max(longest, length);
+    if (each.length < MOST_EACH) each.push(length);
+  }
+  const isTold = each.length > 1 && each.length === recipients.length && longest <= LONGEST_EACH;
+  return { recipients: recipients.length, octets, ...(isTold && { each }) };
 }
 
 /** Results as RFC 8601 §2.7 names them: `pass`, `fail`, `softfail`, `neutral`, `none`, `temperror`, `permerror`, `policy`; `skipped` is ours. */

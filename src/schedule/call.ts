@@ -20,21 +20,27 @@ export class Call {
   octets = 0;
   deferred = 0;
   refused = 0;
+  /** Octets that left for the mails, where these were compressed. */
+  sent = 0;
 
   constructor(by: string, begun: Instant) {
     this.by = by;
     this.begun = begun;
   }
 
-  count(answer: Answer, size: number): void {
+  count(answer: Answer, size: number, sent = 0): void {
     if (answer === 'deferred') this.deferred++;
     else if (answer === 'refused') this.refused++;
     else {
       this.mails++;
       this.octets += size;
+      this.sent += sent;
     }
   }
 }
+
+/** How often what left goes into what it stands for, to a hundredth. */
+const ratioOf = (octets: number, sent: number): number => Math.round((100 * octets) / sent) / 100;
 
 export class CallBook {
   readonly #clock: Clock;
@@ -67,9 +73,21 @@ export class CallBook {
 
   /** `why`: what ended it before the end of the queue. */
   ended(call: Call, left: number, why: string | null): void {
-    const { by, begun, mails, octets, deferred, refused } = call;
+    const { by, begun, mails, octets, deferred, refused, sent } = call;
+    const packed = sent > 0;
     const ended = Math.max(begun, this.#clock.now());
-    const summary: CallSummary = { by, begun, ended, mails, octets, deferred, refused, left, why };
+    const summary: CallSummary = {
+      by,
+      begun,
+      ended,
+      mails,
+      octets,
+      deferred,
+      refused,
+      left,
+      why,
+      ...(packed && { sent }),
+    };
     this.#last = [summary, ...this.#last].slice(0, MOST);
     this.#kept.set(this.#queue, this.#last);
     const seconds = (ended - begun) / 1000;
@@ -78,6 +96,7 @@ export class CallBook {
       by,
       mails,
       octets,
+      ...(packed && { sent, ratio: ratioOf(octets, sent) }),
       seconds,
       octetsPerSecond: rate,
       deferred,

@@ -16,6 +16,7 @@ import type { KeeperContext, KeeperOptions } from './context.ts';
 import { Desk } from './desk.ts';
 import { Flow, type FlowEvents } from './flow.ts';
 import { Large } from './large.ts';
+import { Leaving } from './leaving.ts';
 import { type Lent, type LoanCounts, Loans, type NotLent, notLent } from './lending.ts';
 import type { QueuePolicy, Way } from './policy.ts';
 import type { QueueKeeper } from './queue-keeper.ts';
@@ -52,7 +53,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   #opening: AbortController | null = null;
   readonly #loans: Loans;
   #over = false;
-  #quiet: (() => void) | null = null;
+  #leaving: Leaving | null = null;
 
   constructor(ctx: KeeperContext, options: KeeperOptions) {
     const { queue, policy } = options;
@@ -207,7 +208,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   answered(_run: Run, flight: Flight, given: Answered): void {
     const { answer } = this.#desk.outcomes.answered(flight, given, true);
     this.#desk.meter.count();
-    this.#call?.count(answer, flight.entry.size);
+    this.#call?.count(answer, flight.entry.size, given.sent);
     const delivered = given.outcomes.some((o) => o.kind === 'delivered');
     this.#desk.window.answered(delivered ? given.latency : null, this.#desk.policy.connections);
     if (this.#desk.outcomes.puttingOff) {
@@ -276,22 +277,32 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
     this.#pump();
   }
 
-  async stop(): Promise<void> {
+  stop(): Leaving {
     this.#over = true;
     this.#next = null;
     this.#end('we end, or it is collected in another way now');
     this.#desk.alarm.cancel();
-    await this.#loans.recall();
-    if (!this.#isQuiet) await new Promise<void>((resolve) => (this.#quiet = resolve));
-    if (this.#call) this.#finish(this.#call, this.#ending?.why ?? null);
-    await this.#desk.tenure.release();
-    this.#desk.alarm.cancel();
+    // Who has borrowed the queue hears of it by `lease.lost`, and ends within its own bounds.
+    void this.#loans.recall();
+    this.#leaving = new Leaving(this.#desk.ctx.clock, {
+      quiet: () => this.#isQuiet,
+      free: () =>
+        this.#flow.free && !this.#opening && !this.#loans.out && this.#desk.outcomes.unsettled === 0,
+      hangUp: () => this.#flow.hangUp(),
+      release: () => {
+        const { inDoubt } = this.#flow;
+        if (this.#call) this.#finish(this.#call, this.#ending?.why ?? null);
+        return this.#desk.leave(inDoubt);
+      },
+    });
+    this.#desk.ebb(this.#leaving);
+    return this.#leaving;
   }
 
   cut(): void {
     this.#opening?.abort();
     this.#flow.destroy();
-    this.#quiet?.();
+    this.#leaving?.cut();
   }
 
   // The turn of the wheel.
@@ -304,10 +315,7 @@ export class CalledKeeper implements QueueKeeper, FlowEvents {
   readonly #waits = (): boolean => this.#state.is === 'waiting' && !this.#over;
 
   #pump(): void {
-    if (this.#over) {
-      if (this.#isQuiet) this.#quiet?.();
-      return;
-    }
+    if (this.#over) return void this.#desk.ebb(this.#leaving);
     this.#desk.tenure.turn();
     this.#desk.outcomes.settler.retry();
     if (this.#state.is === 'held' && this.#desk.holdIsOver) return void this.release();

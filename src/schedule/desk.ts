@@ -5,12 +5,13 @@
 import type { Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
-import type { Lease, QueueName } from '../spool/port.ts';
+import type { EntryId, Lease, QueueName } from '../spool/port.ts';
 import { Alarm } from './alarm.ts';
 import { Aside } from './aside.ts';
 import type { KeeperContext, KeeperOptions } from './context.ts';
 import type { FlowParts } from './flow.ts';
 import { Late } from './late.ts';
+import type { Leaving } from './leaving.ts';
 import { Meter } from './meter.ts';
 import { Outcomes } from './outcomes.ts';
 import type { QueuePolicy } from './policy.ts';
@@ -83,6 +84,22 @@ export class Desk {
       connections: () => this.policy.connections,
       order: () => this.policy.order,
     };
+  }
+
+  /** While all that is out comes back: what could not be stored is stored yet. */
+  ebb(leaving: Leaving | null): void {
+    const { settler } = this.outcomes;
+    settler.retry();
+    leaving?.turn();
+    this.alarm.by([settler.retryAt]);
+  }
+
+  /** For good: another may have the queue, but for `inDoubt` (`Lease.release`). */
+  async leave(inDoubt: readonly EntryId[]): Promise<void> {
+    if (inDoubt.length > 0)
+      this.log.warn('given up with mail in doubt', { entries: inDoubt, host: this.host });
+    await this.tenure.release(inDoubt);
+    this.alarm.cancel();
   }
 
   // An operator's hold, kept over a start.

@@ -138,6 +138,22 @@ export class Flow implements RunEvents {
     for (const run of [...this.#runs]) run.retire();
   }
 
+  /** Shuts, and ends lines without manners. */
+  hangUp(): void {
+    this.shut();
+    for (const run of [...this.#runs]) run.hangUp();
+  }
+
+  /** What is out and may have been taken, once it was hung up. */
+  get inDoubt(): EntryId[] {
+    return [...this.#runs].flatMap((run) => run.inDoubt);
+  }
+
+  /** Nothing is out but that. */
+  get free(): boolean {
+    return [...this.#runs].every((run) => run.inDoubt.length > 0);
+  }
+
   destroy(): void {
     this.shut();
     for (const run of [...this.#runs]) run.destroy();
@@ -249,9 +265,11 @@ export class Flow implements RunEvents {
 
   broken(run: Run, flight: Flight, given: Broken, culprit: boolean): void {
     const { entry, lease } = flight;
-    if (!this.#p.outcomes.broken(flight, given) && !lease.lost.aborted) {
+    if (!this.#p.outcomes.broken(flight, given)) {
       // Only what reached the mail itself may have been its doing.
-      const aside = culprit && lease === this.#p.lease() && this.#p.aside.take(entry);
+      const ours = !lease.lost.aborted && lease === this.#p.lease();
+      const aside = culprit && ours && this.#p.aside.take(entry);
+      // Also of a lease that is over: it may have been in doubt.
       if (!aside) lease.giveBack([entry.id]);
       this.#more = true;
     }

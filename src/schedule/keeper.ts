@@ -13,6 +13,7 @@ import type { KeeperContext, KeeperOptions } from './context.ts';
 import { Desk } from './desk.ts';
 import { Flow, type FlowEvents } from './flow.ts';
 import { LONGEST_INTERVAL } from './intervals.ts';
+import { Leaving } from './leaving.ts';
 import type { QueuePolicy } from './policy.ts';
 import type { ProbeResult } from './probe.ts';
 import { Prober } from './prober.ts';
@@ -30,7 +31,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   readonly #flow: Flow;
   readonly #prober: Prober;
   #over = false;
-  #quiet: (() => void) | null = null;
+  #leaving: Leaving | null = null;
 
   constructor(ctx: KeeperContext, options: KeeperOptions) {
     const { queue, probeIn, idle } = options;
@@ -150,21 +151,31 @@ export class Keeper implements QueueKeeper, FlowEvents {
     this.#ring();
   }
 
-  /** In order: nothing new; resolves when all that is out has come back and is durable. */
-  async stop(): Promise<void> {
+  stop(): Leaving {
     this.#over = true;
     this.#prober.end();
     this.#flow.shut();
     this.#desk.alarm.cancel();
-    if (!this.#isQuiet) await new Promise<void>((resolve) => (this.#quiet = resolve));
-    await this.#desk.tenure.release();
-    this.#desk.alarm.cancel();
+    this.#leaving = new Leaving(this.#desk.ctx.clock, {
+      quiet: () => this.#isQuiet,
+      free: () =>
+        this.#flow.free &&
+        (!this.#prober.busy || this.#prober.inDoubt.length > 0) &&
+        this.#desk.outcomes.unsettled === 0,
+      hangUp: () => {
+        this.#prober.hangUp();
+        this.#flow.hangUp();
+      },
+      release: () => this.#desk.leave([...this.#flow.inDoubt, ...this.#prober.inDoubt]),
+    });
+    this.#desk.ebb(this.#leaving);
+    return this.#leaving;
   }
 
   /** At once: what is out comes back broken. */
   cut(): void {
     this.#flow.destroy();
-    this.#quiet?.();
+    this.#leaving?.cut();
   }
 
   get #isQuiet(): boolean {
@@ -290,10 +301,7 @@ export class Keeper implements QueueKeeper, FlowEvents {
   // The turn of the wheel.
 
   #pump(): void {
-    if (this.#over) {
-      if (this.#isQuiet) this.#quiet?.();
-      return;
-    }
+    if (this.#over) return void this.#desk.ebb(this.#leaving);
     this.#desk.tenure.turn();
     if (!this.#desk.lease) return void this.#arm();
     this.#desk.outcomes.settler.retry();

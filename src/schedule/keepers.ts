@@ -13,6 +13,7 @@ import { CalledKeeper, type Turned } from './called.ts';
 import type { Heard, HeldQueue, KeeperContext } from './context.ts';
 import type { Random } from './intervals.ts';
 import { Keeper } from './keeper.ts';
+import type { Leaving } from './leaving.ts';
 import type { Lent, NotLent } from './lending.ts';
 import { type Heartbeat, Patience } from './patience.ts';
 import type { QueuePolicy } from './policy.ts';
@@ -59,7 +60,7 @@ export class Keepers implements KeepersView {
   readonly #ctx: KeeperContext;
   readonly #keepers = new Map<QueueName, QueueKeeper>();
   /** Keepers that end, while their lines do. */
-  readonly #leaving = new Map<QueueKeeper, Promise<void>>();
+  readonly #leaving = new Map<QueueKeeper, Leaving>();
   #jumps = 0;
   #beat: Timer | null = null;
   #sweptAt = 0;
@@ -110,7 +111,7 @@ export class Keepers implements KeepersView {
     const deadline = this.#ctx.clock.after(ms, () => {
       for (const keeper of this.#leaving.keys()) keeper.cut();
     });
-    await Promise.all(this.#leaving.values());
+    await Promise.all([...this.#leaving.values()].map((leaving) => leaving.ended));
     deadline.cancel();
     this.#ctx.patience.beat();
   }
@@ -203,20 +204,19 @@ export class Keepers implements KeepersView {
       ? new Keeper(this.#ctx, options)
       : new CalledKeeper(this.#ctx, options);
     this.#keepers.set(queue, keeper);
-    // After a change of the way the one before still has the lease, until its lines have ended.
-    const before = [...this.#leaving].find(([leaving]) => leaving.queue === queue)?.[1];
-    if (before) void before.then(() => keeper.start());
-    else keeper.start();
+    // After a change of the way those before it may still have the lease, until their lines have ended.
+    const before = [...this.#leaving].filter(([leaving]) => leaving.queue === queue);
+    if (before.length === 0) keeper.start();
+    else void Promise.all(before.map(([, leaving]) => leaving.freed)).then(() => keeper.start());
     return keeper;
   }
 
   #drop(keeper: QueueKeeper): void {
     if (this.#keepers.get(keeper.queue) !== keeper) return;
     this.#keepers.delete(keeper.queue);
-    this.#leaving.set(
-      keeper,
-      keeper.stop().finally(() => this.#leaving.delete(keeper)),
-    );
+    const leaving = keeper.stop();
+    this.#leaving.set(keeper, leaving);
+    void leaving.ended.finally(() => this.#leaving.delete(keeper));
   }
 
   #tick(): void {

@@ -9,7 +9,7 @@
 import { SECOND } from '../base/clock.ts';
 import type { Handover, Line, Trouble } from '../handover/port.ts';
 import { describe } from '../mail/reply.ts';
-import type { Entry, Lease } from '../spool/port.ts';
+import type { Entry, EntryId, Lease } from '../spool/port.ts';
 import type { Aside } from './aside.ts';
 import type { KeeperContext } from './context.ts';
 import type { Answer } from './judge.ts';
@@ -33,6 +33,12 @@ export type ProbeResult =
       readonly host: string | null;
     };
 
+/** The line, once there is one, and the entry that is on it. */
+export interface UnderWay {
+  line: Line | null;
+  entry: EntryId | null;
+}
+
 export interface ProbeParts {
   readonly ctx: KeeperContext;
   readonly lease: Lease;
@@ -40,6 +46,8 @@ export interface ProbeParts {
   readonly outcomes: Outcomes;
   readonly aside: Aside;
   readonly signal: AbortSignal;
+  /** What it does at the moment, for the prober. */
+  readonly under: UnderWay;
   /** It was put down because it put off everything. */
   readonly puttingOff: boolean;
   /** If nothing is ready, may what waits be brought forward? */
@@ -94,9 +102,7 @@ async function fresh({ lease }: ProbeParts): Promise<Entry | null> {
   return (await lease.ready(0, 1))[0] ?? null;
 }
 
-function giveBack({ lease }: ProbeParts, entry: Entry): void {
-  if (!lease.lost.aborted) lease.giveBack([entry.id]);
-}
+const giveBack = ({ lease }: ProbeParts, entry: Entry): void => lease.giveBack([entry.id]);
 
 async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Promise<ProbeResult> {
   const begun = p.ctx.clock.monotonic();
@@ -106,11 +112,14 @@ async function tryMails(p: ProbeParts, line: Line, turn: Turn, first: Entry): Pr
   let entry: Entry | null = first;
   let refused = 0;
   let firstTries = 0;
+  p.under.line = line;
   while (entry) {
+    p.under.entry = entry.id;
     const flight = takeOff(entry, p.lease, p.ctx.clock);
     const given = await line.give(parcelOf(flight, (why) => p.outcomes.unreadable(flight.entry, why)));
     if (given.kind === 'broken') {
-      if (!p.outcomes.broken(flight, given) && !p.aside.take(entry)) giveBack(p, entry);
+      const aside = () => !p.lease.lost.aborted && p.aside.take(flight.entry);
+      if (!p.outcomes.broken(flight, given) && !aside()) giveBack(p, flight.entry);
       return { kind: 'trouble', trouble: given.trouble, alive: given.alive };
     }
     answered++;

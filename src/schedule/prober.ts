@@ -5,12 +5,12 @@
 import { type Instant, MINUTE, SECOND } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Handover } from '../handover/port.ts';
-import type { Lease } from '../spool/port.ts';
+import type { EntryId, Lease } from '../spool/port.ts';
 import type { Aside } from './aside.ts';
 import type { KeeperContext } from './context.ts';
 import { probeInterval } from './intervals.ts';
 import type { Outcomes } from './outcomes.ts';
-import { type ProbeResult, probe } from './probe.ts';
+import { type ProbeResult, probe, type UnderWay } from './probe.ts';
 
 export interface ProberParts {
   readonly ctx: KeeperContext;
@@ -33,6 +33,10 @@ const SIGN_PAUSE = 5 * SECOND;
 /** Refusals that are held back are not to be offered at each probe, only because nothing else is there. */
 const REFUSED_PAUSE = 10 * MINUTE;
 
+interface Probe extends UnderWay {
+  readonly abort: AbortController;
+}
+
 export class Prober {
   readonly #p: ProberParts;
   #at: number | null = null;
@@ -40,7 +44,8 @@ export class Prober {
   #hastenFrom = 0;
   /** In vain, since the last answer. */
   #failed = 0;
-  #under: AbortController | null = null;
+  #under: Probe | null = null;
+  #inDoubt = false;
   /** What came while a probe was on its way: a sign of life, or a word that is to be trusted. */
   #asked: 'sign' | 'word' | null = null;
 
@@ -116,7 +121,19 @@ export class Prober {
   /** No more: it is up, held or over. */
   end(): void {
     this.#at = null;
-    this.#under?.abort();
+    this.#under?.abort.abort();
+  }
+
+  /** As `end`, and what is on its way ends as soon as may be (`Line.hangUp`). */
+  hangUp(): void {
+    this.end();
+    this.#inDoubt = this.#under?.line?.hangUp() ?? false;
+  }
+
+  /** What is on its way and may have been taken, once it was hung up. */
+  get inDoubt(): EntryId[] {
+    const entry = this.#inDoubt ? this.#under?.entry : null;
+    return entry ? [entry] : [];
   }
 
   /** Probes if it is time. */
@@ -130,7 +147,8 @@ export class Prober {
     const begun = ctx.clock.now();
     this.#last = ctx.clock.monotonic();
     this.#at = null;
-    this.#under = abort;
+    const under: Probe = { abort, line: null, entry: null };
+    this.#under = under;
     let result: ProbeResult;
     try {
       result = await probe({
@@ -140,6 +158,7 @@ export class Prober {
         outcomes,
         aside,
         signal: abort.signal,
+        under,
         puttingOff: outcomes.puttingOff,
         // A fellow secondary would be offered all of it at each probe.
         mayHasten: !this.#p.fellow() && this.#last >= this.#hastenFrom,

@@ -5,6 +5,7 @@
 import type { Instant } from '../base/clock.ts';
 import type { Handover } from '../handover/port.ts';
 import type { QueueName } from '../spool/port.ts';
+import type { Leaving } from './leaving.ts';
 import type { QueuePolicy, Way } from './policy.ts';
 import type { KeeperView } from './view.ts';
 
@@ -25,8 +26,8 @@ export interface QueueKeeper {
   /** A reload: other routes, other limits; the same way. */
   change(handover: Handover, policy: QueuePolicy): void;
   clockJumped(): void;
-  /** In order: nothing new; resolves when all that is out has come back and is durable. */
-  stop(): Promise<void>;
+  /** In order: nothing new (`leaving.ts`). Called once. */
+  stop(): Leaving;
   /** At once: what is out comes back broken. */
   cut(): void;
 }

@@ -4,7 +4,7 @@
  */
 import type { Clock, Instant } from '../base/clock.ts';
 import type { Answered, Broken, Line, Parcel, Trouble } from '../handover/port.ts';
-import type { Entry, Lease } from '../spool/port.ts';
+import type { Entry, EntryId, Lease } from '../spool/port.ts';
 import { pendingOf } from './judge.ts';
 import type { Turn } from './turns.ts';
 
@@ -66,7 +66,9 @@ export class Run {
   readonly #turn: Turn;
   readonly #clock: Clock;
   readonly #events: RunEvents;
-  #flights = 0;
+  readonly #flights = new Set<Flight>();
+  /** Hung up, while what may have been taken is out. */
+  #inDoubt = false;
   #answered: number;
   /** Recipients refused since the line last took a mail. */
   #refused = 0;
@@ -88,7 +90,12 @@ export class Run {
 
   /** Entries that are out. */
   get flights(): number {
-    return this.#flights;
+    return this.#flights.size;
+  }
+
+  /** Those that are out and may have been taken, once it was hung up. */
+  get inDoubt(): readonly EntryId[] {
+    return this.#inDoubt ? [...this.#flights].map(({ entry }) => entry.id) : [];
   }
 
   /** Entries that it has had an answer for. */
@@ -111,17 +118,18 @@ export class Run {
 
   /** May another entry be given now? */
   get room(): boolean {
-    return !this.#retired && this.#flights < Math.max(1, this.line.depth);
+    return !this.#retired && this.#flights.size < Math.max(1, this.line.depth);
   }
 
   /** Since when nothing is out, by the monotonic clock; null while busy or retired. */
   get idleSince(): number | null {
-    return this.#retired || this.#flights > 0 ? null : this.#idleSince;
+    return this.#retired || this.#flights.size > 0 ? null : this.#idleSince;
   }
 
   give(entry: Entry, lease: Lease): void {
-    if (this.#flights++ === 0) this.#turn.use();
+    if (this.#flights.size === 0) this.#turn.use();
     const flight = takeOff(entry, lease, this.#clock);
+    this.#flights.add(flight);
     const parcel = parcelOf(flight, (why) => this.#events.unreadable(flight, why));
     void this.line.give(parcel).then((given) => this.#returned(flight, given));
   }
@@ -130,18 +138,25 @@ export class Run {
   retire(): void {
     if (this.#retired) return;
     this.#retired = true;
-    if (this.#flights === 0) this.#end();
+    if (this.#flights.size === 0) this.#end();
+  }
+
+  /** Takes no more and ends as soon as may be (`Line.hangUp`). */
+  hangUp(): void {
+    this.#retired = true;
+    this.#inDoubt = this.line.hangUp();
+    if (this.#flights.size === 0) this.#end();
   }
 
   /** Cuts it. What is out comes back broken. */
   destroy(): void {
     this.#retired = true;
     this.line.destroy();
-    if (this.#flights === 0) this.#end();
+    if (this.#flights.size === 0) this.#end();
   }
 
   #returned(flight: Flight, given: Answered | Broken): void {
-    this.#flights--;
+    this.#flights.delete(flight);
     this.#idleSince = this.#clock.monotonic();
     if (given.kind === 'answered') {
       this.#answered++;
@@ -154,7 +169,7 @@ export class Run {
       this.#retired = true;
       this.#events.broken(this, flight, given, culprit);
     }
-    if (this.#flights > 0) return;
+    if (this.#flights.size > 0) return;
     if (this.#retired) this.#end();
     else this.#turn.lend(() => this.retire());
   }

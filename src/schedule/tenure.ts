@@ -4,7 +4,7 @@
  */
 import { SECOND } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Lease, QueueName } from '../spool/port.ts';
+import type { EntryId, Lease, QueueName } from '../spool/port.ts';
 import type { KeeperContext } from './context.ts';
 
 const PAUSE = 5 * SECOND;
@@ -61,9 +61,10 @@ export class Tenure {
     this.#at = 0;
   }
 
-  async release(): Promise<void> {
+  /** For good. `inDoubt`: as in `Lease.release`. */
+  async release(inDoubt: readonly EntryId[]): Promise<void> {
     this.#over = true;
-    await this.#lease?.release();
+    await this.#lease?.release(inDoubt);
   }
 
   async #ask(): Promise<void> {

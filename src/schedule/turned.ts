@@ -69,6 +69,10 @@ class Part implements Line {
     if (!this.#passOn()) await this.#line.close();
   }
 
+  hangUp(): boolean {
+    return this.#line.hangUp();
+  }
+
   destroy(): void {
     this.#line.destroy();
   }

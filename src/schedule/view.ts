@@ -50,6 +50,8 @@ export interface CallSummary {
   readonly mails: number;
   /** Their content. */
   readonly octets: number;
+  /** What left for it, where it was compressed. */
+  readonly sent?: number;
   /** Mails that were put off, and mails that were refused. */
   readonly deferred: number;
   readonly refused: number;

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { DAY, HOUR, MINUTE } from '../base/clock.ts';
 import { MOVING, PEOPLE, SETTLING } from './contract-changes.ts';
+import { DOUBT } from './contract-doubt.ts';
 import { HELD } from './contract-held.ts';
 import {
   type Claim,
@@ -301,7 +302,7 @@ const HANDING_OUT: Record<string, Claim> = {
         return { lease, extent: first?.extent };
       };
       const whole = await extentsOf(world.spool);
-      assert.deepEqual(whole.extent, { recipients: 3, octets: sender + 3 + 5 + 3 });
+      assert.deepEqual(whole.extent, { recipients: 3, octets: sender + 3 + 5 + 3, each: [3, 5, 3] });
       const spool = await world.reopen();
       const again = await extentsOf(spool);
       assert.deepEqual(again.extent, whole.extent);
@@ -344,7 +345,7 @@ const HANDING_OUT: Record<string, Claim> = {
 };
 
 export function spoolContract(name: string, world: () => Promise<SpoolWorld>): void {
-  const groups = { IN_AND_OUT, HANDING_OUT, SETTLING, PEOPLE, MOVING, HELD };
+  const groups = { IN_AND_OUT, HANDING_OUT, DOUBT, SETTLING, PEOPLE, MOVING, HELD };
   describe(`spool contract: ${name}`, () => {
     for (const claims of Object.values(groups)) {
       for (const [claim, run] of Object.entries(claims)) {

@@ -192,7 +192,8 @@ export interface Lease {
   /** Entries not handed out and not held that arrived at or before `arrivedBefore` with fewer than `warned` warnings (all, when absent), oldest first. Hands them out. */
   due(query: { arrivedBefore: Instant; warned?: number }, limit: number): Promise<readonly Entry[]>;
   /**
-   * All entries that are not held, in order of arrival, whatever their next try, handed out or not. Costs in
+   * All entries that are not held, in order of arrival, whatever their next try, handed out or not (but for those
+   * that another lease has kept back: see `release`). Costs in
    * proportion to the queue, and reads no envelope. Ends early when the lease is lost. Those of which
    * `read` says so are read next, so they may be read together.
    */
@@ -204,7 +205,11 @@ export interface Lease {
    * `delivered` and `failed` count all the same, and nothing else of the settlement.
    */
   settle(settlements: readonly Settlement[]): Promise<void>;
-  release(): Promise<void>;
+  /**
+   * `inDoubt`: entries that were handed out and may have been taken, as an answer will tell. No other lease
+   * gives them out before this one has settled them or given them back; only a crash of ours forgets that.
+   */
+  release(inDoubt?: readonly EntryId[]): Promise<void>;
 }
 export interface Busy {
   readonly kind: 'busy';

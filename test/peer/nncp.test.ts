@@ -3,7 +3,7 @@
  * Lists of mails are compared one by one, octet for octet.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -114,6 +114,25 @@ describe('NNCP nodes made by generate nncp', () => {
     } finally {
       daemon.kill('SIGTERM');
       await once(daemon, 'exit');
+    }
+  });
+
+  test('systemd finds nothing wrong with the units of the usual places', () => {
+    const config = ['-c', path('restante.yaml'), '--dir', path('usual')];
+    run(null, join(ROOT, 'bin/restante'), 'generate', 'nncp', 'leaf', ...config);
+    const units = ['near', 'far'].map((side) => readdirSync(path(`usual/${side}/systemd`)));
+    assert.deepEqual(units, [
+      ['restante-nncp-daemon.service', 'restante-nncp-toss.service'],
+      ['restante-nncp-caller.service', 'restante-nncp-toss.service'],
+    ]);
+    for (const side of ['near', 'far']) {
+      const files = readdirSync(path(`usual/${side}/systemd`)).map((name) =>
+        path(`usual/${side}/systemd/${name}`),
+      );
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...files], {
+        encoding: 'utf8',
+      });
+      assert.deepEqual([status, stdout, stderr], [0, '', ''], side);
     }
   });
 

@@ -147,14 +147,22 @@ describe('the way out', () => {
     await peer.say('EHLO x.example');
     await peer.mail(["o'brien@ship.example"], `Subject: x\r\n\r\n${'hello '.repeat(100)}`);
     // The last one to leaf may still be told.
-    const told = await until('the line of its batch', () => {
-      const lines = daemon.log
-        .slice(from)
-        .split('\n')
-        .filter((l) => l.includes('batch handed over'));
-      return lines.map((l) => JSON.parse(l)).find((l) => l.site === 'ship') ?? null;
-    });
+    const line = (event: string) =>
+      until(`the line "${event}" of its batch`, () => {
+        const lines = daemon.log
+          .slice(from)
+          .split('\n')
+          .filter((l) => l.includes(event));
+        return lines.map((l) => JSON.parse(l)).find((l) => (l.site ?? l.queue) === 'ship') ?? null;
+      });
+    const told = await line('batch handed over');
     assert.deepEqual([told.site, told.mails, told.compress], ['ship', 1, 'zstd']);
+    const over = await line('call over');
+    assert.equal(over.sent, told.sent);
+    assert.ok(Number(over.ratio) > 1, String(over.ratio));
+    const { out } = await daemon.command('site', 'show', 'ship');
+    assert.match(out, /^last calls .*: 1 mail, \d+ B as \d+ B \(ratio \d+\.\d\) in /m);
+    assert.doesNotMatch(out, /^primary/m);
     assert.ok(Number(told.ratio) > 1);
     assert.ok(readdirSync(taken).length > before);
     peer.close();

@@ -278,6 +278,12 @@ class Pop3 {
     socket.on('data', (octets: Buffer) => (this.#text += octets.toString('latin1')));
   }
 
+  /** What it says on its own before it hangs up. */
+  async rest(): Promise<string> {
+    await until('the end of the session', () => (this.#socket.readableEnded ? true : null));
+    return this.#text;
+  }
+
   say(command: string, lines = false): Promise<string> {
     this.#socket.write(`${command}\r\n`);
     return this.#reply(lines);
@@ -352,6 +358,39 @@ test('from way to way and back, in the middle of a handover each time: every mai
     [...w.home].sort((a, b) => a - b),
     w.posted,
   );
+  assert.deepEqual(w.sink.violations, []);
+});
+
+test('a peer that falls silent keeps the queue from its new way for seconds only; nothing is lost or comes twice', async () => {
+  const w = await Ways.start();
+  const within = async <T>(seconds: number, what: Promise<T>): Promise<T> => {
+    const begun = performance.now();
+    const done = await what;
+    const took = (performance.now() - begun) / 1000;
+    assert.ok(took < seconds, `${took} s`);
+    return done;
+  };
+  await w.change('mailbox');
+  await w.arrive();
+  const silent = await w.fetch(0);
+  const half = w.halfWay();
+  await w.change('etrn');
+  await w.etrn();
+  await within(20, half);
+  assert.match(await silent.rest(), /^-ERR \[SYS\/TEMP\] The mail is collected in another way now/);
+
+  // The answer to a mail that was sent to its end does not come: that mail may be there, and waits for it.
+  await w.change('mailbox');
+  const session = await within(20, w.fetch());
+  assert.match(await session.say('QUIT'), /^\+OK/);
+  await w.daemon.event('given up with mail in doubt');
+  const inDoubt = await w.queued();
+  assert.ok(inDoubt > 0 && inDoubt <= 4, `${inDoubt} in doubt`);
+  await w.goOn();
+  await w.settled((queued) => queued === inDoubt - 1);
+  const last = await w.fetch();
+  assert.match(await last.say('QUIT'), /^\+OK/);
+  await w.settled((queued) => queued === 0);
   assert.deepEqual(w.sink.violations, []);
 });
 

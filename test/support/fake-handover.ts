@@ -21,6 +21,8 @@ export class FakeSite implements Handover {
   best = true;
   depth = 1;
   latency: number | ((open: number) => number) = 20;
+  /** What is on its way may have been taken, and only its answer tells. */
+  sentWhole = false;
   /** Milliseconds that QUIT takes. */
   goodbye = 0;
   callsOver = 0;
@@ -114,6 +116,12 @@ class FakeLine implements Line {
     this.#site.lines.delete(this);
   }
 
+  hangUp(): boolean {
+    if (this.#site.sentWhole && this.#waiting.length > 0) return true;
+    this.destroy();
+    return false;
+  }
+
   destroy(): void {
     this.#dead = true;
     this.#site.lines.delete(this);
@@ -129,6 +137,7 @@ class FakeLine implements Line {
       this.#waiting.push(resolve);
       this.#clock.after(latency, () => resolve(this));
     });
+    this.#waiting.shift();
     if (!lived || this.#dead) return this.#broken(parcel, true);
     const outcomes: Outcome[] = [];
     for (const { address } of parcel.envelope.recipients) {

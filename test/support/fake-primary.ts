@@ -72,6 +72,8 @@ export class FakePrimary {
   breakTls = false;
   /** Says 354 and reads nothing any more. */
   pauseAtData = false;
+  /** What it says is kept back here, and is to be said by the test. */
+  mute: (() => void)[] | null = null;
   /** Said when the first octets of a content came. */
   earlyRefusal: string | null = null;
   readonly host: string;
@@ -396,6 +398,11 @@ class Dialog {
   }
 
   #say(text: string): void {
+    if (this.#fake.mute) this.#fake.mute.push(() => this.#write(text));
+    else this.#write(text);
+  }
+
+  #write(text: string): void {
     if (text.includes('\r')) {
       this.#socket.write(text);
       return;

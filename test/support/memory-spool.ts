@@ -25,7 +25,7 @@ import type {
   SpoolHealth,
 } from '../../src/spool/port.ts';
 
-type Stored = { -readonly [K in keyof Entry]: Entry[K] } & { out: boolean };
+type Stored = { -readonly [K in keyof Entry]: Entry[K] } & { out: MemoryLease | null };
 
 export class MemorySpool implements Spool {
   readonly #clock: Clock;
@@ -64,7 +64,7 @@ export class MemorySpool implements Spool {
       ...more,
       envelope,
       recipients: more.recipients ?? envelope.recipients.map((): RecipientState => ({ state: 'pending' })),
-      out: false,
+      out: null,
     });
     this.arrival(queue);
     return mail;
@@ -166,7 +166,7 @@ export class MemorySpool implements Spool {
       const born = `${e.mail}.${++this.#serial}`;
       const envelope = { ...e.envelope, recipients: going(e.envelope.recipients) };
       const part = { envelope, recipients: going(e.recipients), id: born, queue: to, hold: undefined };
-      this.entries.set(born, { ...e, ...part, out: false });
+      this.entries.set(born, { ...e, ...part, out: null });
       // As in the log store: indices stay what they were.
       e.recipients = e.recipients.map((r, i) => (recipients.includes(i) ? { ...r, state: 'moved' } : r));
     }
@@ -201,7 +201,8 @@ export class MemorySpool implements Spool {
       };
     }
     e.recipients = recipients;
-    e.out = false;
+    e.out = null;
+    if (late) this.arrival(e.queue);
     if (s.notice) {
       this.notices.push({ content: Buffer.from(s.notice.content).toString('utf8'), entry: s.notice.entry });
       this.put(s.notice.entry.queue, s.notice.entry);
@@ -234,8 +235,8 @@ class MemoryLease implements Lease {
     return this.#lost.signal;
   }
 
-  lose(): void {
-    for (const e of this.#spool.entries.values()) if (e.queue === this.queue) e.out = false;
+  lose(inDoubt: readonly EntryId[] = []): void {
+    for (const e of this.#spool.entries.values()) if (e.out === this && !inDoubt.includes(e.id)) e.out = null;
     this.#gone();
     this.#lost.abort();
   }
@@ -248,7 +249,9 @@ class MemoryLease implements Lease {
   giveBack(ids: readonly EntryId[]): void {
     for (const id of ids) {
       const e = this.#spool.entries.get(id);
-      if (e) e.out = false;
+      if (e?.out !== this) continue;
+      e.out = null;
+      if (this.lost.aborted) this.#spool.arrival(e.queue);
     }
   }
 
@@ -273,10 +276,10 @@ class MemoryLease implements Lease {
   }
 
   async *list(): AsyncIterable<Listing> {
-    for (const { id, queue, hold, size, arrived, envelope, recipients } of [
+    for (const { id, queue, hold, size, arrived, envelope, recipients, out } of [
       ...this.#spool.entries.values(),
     ]) {
-      if (queue !== this.queue || hold) continue;
+      if (queue !== this.queue || hold || (out && out !== this)) continue;
       const whole = recipients.every((r) => r.state === 'pending');
       yield { id, size, arrived, ...(whole && { extent: extentOf(envelope.sender, envelope.recipients) }) };
     }
@@ -296,8 +299,8 @@ class MemoryLease implements Lease {
     for (const s of settlements) this.#spool.apply(s, this.lost.aborted);
   }
 
-  async release(): Promise<void> {
-    this.lose();
+  async release(inDoubt: readonly EntryId[] = []): Promise<void> {
+    this.lose(inDoubt);
   }
 
   #take(which: (e: Stored) => boolean, limit: number, order: Order = 'arrival'): Entry[] {
@@ -309,7 +312,7 @@ class MemoryLease implements Lease {
     for (const e of all) {
       if (taken.length >= limit) break;
       if (e.queue !== this.queue || e.out || e.hold || !which(e)) continue;
-      e.out = true;
+      e.out = this;
       taken.push({ ...e });
     }
     return taken;

@@ -64,6 +64,8 @@ export class TestMaildrops implements Maildrops {
   removed: readonly number[] | null = null;
   removes = true;
   released = 0;
+  /** Aborted by a test: the mail is taken back. */
+  readonly taken = new AbortController();
   /** Chunks that were asked for. */
   read = 0;
   closed = 0;
@@ -80,6 +82,7 @@ export class TestMaildrops implements Maildrops {
     if (this.answer !== 'maildrop') return { kind: this.answer };
     const drop: Maildrop = {
       kind: 'maildrop',
+      taken: this.taken.signal,
       count: this.messages.length,
       days: 30,
       size: (n) => this.#chunks(n).reduce((sum, c) => sum + c.length, 0),

@@ -45,10 +45,13 @@ export async function siteShow(context: Context, options: Common, name: string):
   if (site.domains) {
     rows.push(['domains', site.domains.join(', ')]);
     if (site.collect !== 'push') rows.push(['collects', `by ${site.collect}`]);
-    rows.push([
-      'primary',
-      `${site.primary?.join(', ')} (TLS: ${site.tls}), at most ${count(site.maxConnections ?? 0, 'connection')}`,
-    ]);
+    // By the other ways no primary is called.
+    const dials = site.collect === 'push' || site.collect === 'etrn';
+    if (dials)
+      rows.push([
+        'primary',
+        `${site.primary?.join(', ')} (TLS: ${site.tls}), at most ${count(site.maxConnections ?? 0, 'connection')}`,
+      ]);
     rows.push(['recipients', site.recipients ?? '']);
     rows.push(['hold', span(site.hold ?? 0)]);
     rows.push(['warn', site.warn?.map(span).join(', ') || 'never']);
@@ -62,8 +65,10 @@ export async function siteShow(context: Context, options: Common, name: string):
 
 function callText(call: CallRow): string {
   const ms = Date.parse(call.ended) - Date.parse(call.begun);
+  const { sent } = call;
+  const packed = sent ? ` as ${octets(sent)} (ratio ${(call.octets / sent).toFixed(1)})` : '';
   const parts = [
-    `${call.begun} ${plain(call.by)}: ${count(call.mails, 'mail')}, ${octets(call.octets)} in ${span(ms)}`,
+    `${call.begun} ${plain(call.by)}: ${count(call.mails, 'mail')}, ${octets(call.octets)}${packed} in ${span(ms)}`,
   ];
   if (ms > 0 && call.octets > 0) parts.push(`${octets((call.octets * 1000) / ms)}/s`);
   if (call.deferred > 0) parts.push(`${call.deferred} deferred`);

@@ -35,6 +35,8 @@ interface Waiting {
   readonly parcel: Parcel;
   readonly outcomes: (Outcome | null)[];
   readonly done: (given: Given) => void;
+  /** Octets that its command got; of a batch, with its first mail. */
+  sent: number;
 }
 
 export class BatchLine implements Line {
@@ -65,7 +67,7 @@ export class BatchLine implements Line {
 
   give(parcel: Parcel): Promise<Given> {
     return new Promise((done) => {
-      this.#waiting.push({ parcel, outcomes: parcel.envelope.recipients.map(() => null), done });
+      this.#waiting.push({ parcel, outcomes: parcel.envelope.recipients.map(() => null), done, sent: 0 });
       this.#soon();
     });
   }
@@ -75,6 +77,14 @@ export class BatchLine implements Line {
       this.#closing = closed;
       this.#now();
     });
+  }
+
+  hangUp(): boolean {
+    this.#trouble ??= this.#troubleOf('lost', 'ended by us');
+    this.#lull?.cancel();
+    for (const waiting of this.#waiting.splice(0)) waiting.done(this.#given(waiting, 0));
+    // Of a command that runs only its exit code tells.
+    return this.#busy;
   }
 
   destroy(): void {
@@ -126,9 +136,12 @@ export class BatchLine implements Line {
     return this.#waiting.splice(0, Math.min(count, over < 0 ? Number.POSITIVE_INFINITY : over + 1));
   }
 
-  #given({ outcomes }: Waiting, latency: number): Given {
+  #given({ outcomes, sent }: Waiting, latency: number): Given {
     const certain = outcomes.filter((o) => o !== null);
-    if (certain.length === outcomes.length) return { kind: 'answered', outcomes: certain, latency };
+    if (certain.length === outcomes.length) {
+      const packed = this.#o.batch.compress !== 'none' && sent > 0;
+      return { kind: 'answered', outcomes: certain, latency, ...(packed && { sent }) };
+    }
     const trouble = this.#trouble ?? this.#troubleOf('lost', 'the command was cut off');
     return { kind: 'broken', trouble, outcomes, alive: false };
   }
@@ -155,6 +168,7 @@ export class BatchLine implements Line {
     const all = recipients.map((r) => r.address);
     settle(waiting, this.#deferred(UNSAFE), (address) => !isSafe(address, words));
     for (const group of groups(all.filter((address) => isSafe(address, words)))) {
+      if (this.#trouble) return;
       const content = await parcel.open();
       if (!content) return settle(waiting, this.#deferred(UNREADABLE));
       const count = { octets: 0 };
@@ -164,6 +178,7 @@ export class BatchLine implements Line {
       this.#tell(ran, 1, group.length, count);
       const outcome = this.#outcomeOf(ran);
       if (!outcome) return;
+      waiting.sent += sentBy(ran);
       settle(waiting, outcome, (address) => group.includes(address));
     }
   }
@@ -178,6 +193,8 @@ export class BatchLine implements Line {
     const recipients = inside.reduce((sum, w) => sum + w.outcomes.length, 0);
     this.#tell(ran, inside.length, recipients, count);
     const outcome = this.#outcomeOf(ran);
+    const [first] = inside;
+    if (first) first.sent = sentBy(ran);
     if (outcome) for (const waiting of inside) settle(waiting, outcome);
   }
 
@@ -263,6 +280,8 @@ export class BatchLine implements Line {
     return { kind: 'trouble', cause, text: `${this.host}: ${why}`, host: this.host };
   }
 }
+
+const sentBy = (ran: Ran): number => (ran.kind === 'ended' && ran.code === 0 ? ran.octets : 0);
 
 function howEnded(ran: Ran & { kind: 'ended' }): string {
   if (ran.why === 'timeout') return 'was killed, since its time was over';

@@ -127,7 +127,7 @@ describe('a queue as a mailbox', () => {
     ]);
   });
 
-  test('is opened without a read, whatever its length; its memory is bounded', async () => {
+  test('is opened without a read, whatever its length, also with a copy for each recipient', async () => {
     const w = await world();
     for (let i = 0; i < 300; i++) await w.put('R: x\r\n\r\n', [`u${i}@acme.example`, 'v@acme.example']);
     await w.restart();
@@ -140,6 +140,33 @@ describe('a queue as a mailbox', () => {
     assert.deepEqual([drop.count, reads], [300, 0]);
     assert.ok((await fetched(drop, 300)).includes('u299@acme.example'));
     assert.ok(reads > 0);
+    await drop.release();
+    reads = 0;
+    w.held.collect = EACH;
+    const each = await w.drop();
+    assert.deepEqual([each.count, reads], [600, 0]);
+    assert.match(await fetched(each, 599), /^X-Envelope-To: u299@acme.example\r$/m);
+    assert.match(await fetched(each, 600), /^X-Envelope-To: v@acme.example\r$/m);
+  });
+
+  test('holds a copy for each of many recipients, and for one whose address is very long', async () => {
+    const w = await world(EACH);
+    const many = Array.from({ length: 300 }, (_, i) => `u${i}@acme.example`);
+    const long = `${'l'.repeat(64)}@${'d'.repeat(200)}.example`;
+    await w.put('R: x\r\n\r\n', many);
+    await w.put('R: y\r\n\r\n', ['a@acme.example', long]);
+    await w.put('R: z\r\n\r\n', ['a@acme.example', 'b@acme.example']);
+    await w.restart();
+    const drop = await w.drop();
+    assert.equal(drop.count, 304);
+    for (const [n, address] of [
+      ...many,
+      'a@acme.example',
+      long,
+      'a@acme.example',
+      'b@acme.example',
+    ].entries())
+      assert.ok((await fetched(drop, n + 1)).includes(`X-Envelope-To: ${address}\r\n`));
   });
 
   test('shows nothing that is held, and nothing that came after the session began', async () => {

@@ -45,6 +45,10 @@ export class QueueMaildrop implements Maildrop {
     this.days = options.days;
   }
 
+  get taken(): AbortSignal {
+    return this.#options.lent.lease.lost;
+  }
+
   get count(): number {
     return this.#options.messages.length;
   }

@@ -1,12 +1,12 @@
 /**
  * A queue as a numbered list of messages: which entries, for which recipients, how long, under which
  * UID. A hundred thousand of them come from the spool's index without a read; read are only envelopes
- * whose extent the index does not know, and with a copy for each recipient those of several.
+ * whose extent the index does not know, and with a copy for each recipient those of very many.
  *
  * Promises: sizes are exact, our fields included (RFC 1939 §11); UIDs are the ids of the entries, the
  * same for ever (§7). At most MOST messages: the oldest; the others are there when these are fetched.
  */
-import { extentOf } from '../../mail/envelope.ts';
+import { type Extent, extentOf } from '../../mail/envelope.ts';
 import { envelopeFieldsLength } from '../../mail/envelope-fields.ts';
 import type { Mailbox } from '../../site/site.ts';
 import type { Entry, EntryId, Lease, Listing, Spool } from '../../spool/port.ts';
@@ -40,11 +40,11 @@ export async function snapshot(spool: Spool, lease: Lease, mailbox: Mailbox): Pr
     for (const made of await Promise.all(batch)) messages.push(...made);
     batch = [];
   };
-  for await (const listing of lease.list((one) => fromIndex(one, mailbox) === null)) {
+  for await (const listing of lease.list((one) => !isInIndex(one, mailbox))) {
     if (messages.length >= MOST) break;
     const known = fromIndex(listing, mailbox);
-    if (known && batch.length === 0) messages.push(known);
-    else batch.push(known ? Promise.resolve([known]) : fromEnvelope(spool, listing, mailbox));
+    if (known && batch.length === 0) messages.push(...known);
+    else batch.push(known ? Promise.resolve(known) : fromEnvelope(spool, listing, mailbox));
     if (batch.length === BATCH) await gather();
   }
   await gather();
@@ -52,10 +52,23 @@ export async function snapshot(spool: Spool, lease: Lease, mailbox: Mailbox): Pr
   return messages.length > MOST ? messages.slice(0, MOST) : messages;
 }
 
-function fromIndex({ id, size, extent }: Listing, { copies, field }: Mailbox): MailboxMessage | null {
-  if (!extent || (copies === 'each' && extent.recipients > 1)) return null;
-  const recipient = copies === 'each' ? 0 : null;
-  return { id, recipient, size: size + envelopeFieldsLength(extent, field) };
+const isInIndex = ({ extent }: Listing, { copies }: Mailbox): boolean =>
+  extent !== undefined && (copies === 'one' || extent.recipients === 1 || extent.each !== undefined);
+
+function fromIndex(listing: Listing, mailbox: Mailbox): MailboxMessage[] | null {
+  const { id, size, extent } = listing;
+  const { copies, field } = mailbox;
+  if (!extent || !isInIndex(listing, mailbox)) return null;
+  const message = (recipient: number | null, of: Extent): MailboxMessage => ({
+    id,
+    recipient,
+    size: size + envelopeFieldsLength(of, field),
+  });
+  if (copies === 'one') return [message(null, extent)];
+  const { each } = extent;
+  if (!each) return [message(0, extent)];
+  const sender = each.reduce((rest, length) => rest - length, extent.octets);
+  return each.map((length, i) => message(i, { recipients: 1, octets: sender + length }));
 }
 
 async function fromEnvelope(

@@ -82,6 +82,10 @@ export class SmtpLine implements Line {
     return this.#client.quit();
   }
 
+  hangUp(): boolean {
+    return this.#client.hangUp();
+  }
+
   destroy(): void {
     this.#client.destroy();
   }

@@ -66,6 +66,11 @@ export class NamedLine implements Line {
     await this.#line.close();
   }
 
+  hangUp(): boolean {
+    this.#stop.abort();
+    return this.#line.hangUp();
+  }
+
   destroy(): void {
     this.#stop.abort();
     this.#line.destroy();
@@ -78,13 +83,13 @@ export class NamedLine implements Line {
     return given;
   }
 
-  /** Null: the conversation is his now; or the line is dead, and says so itself. */
+  /** Null: the conversation is his now; or the line is dead or hung up, and says so itself. */
   async #become(client: Client | null): Promise<Trouble | null> {
     if (this.#isOf(client)) return null;
     await Promise.all(this.#out);
-    if (this.#line.isDead || this.#isOf(client)) return null;
-    const { site, primaries } = this.#options;
     const { signal } = this.#stop;
+    if (signal.aborted || this.#line.isDead || this.#isOf(client)) return null;
+    const { site, primaries } = this.#options;
     if (client && primaries.mayName(site, this.#reached, client)) {
       await this.#line.rest();
       const named = await primaries.name(site, this.#reached, client, signal);

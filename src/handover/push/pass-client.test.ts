@@ -211,14 +211,32 @@ describe('xclient', () => {
     assert.equal(fake.mails.length, 1);
   });
 
-  test('cut off while it names the client, it ends at once', async () => {
-    const { fake, handover } = await named({ script: (s) => (s === 'xclient' ? 'hang' : undefined) });
+  for (const how of ['destroy', 'hangUp'] as const) {
+    test(`cut off while it names the client, it ends at once (${how})`, async () => {
+      const { fake, handover } = await named({ script: (s) => (s === 'xclient' ? 'hang' : undefined) });
+      const l = await line(handover);
+      const given = l.give(mail(from(1)));
+      while (said(fake, 'XCLIENT').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      l[how]();
+      assert.equal((await given).kind, 'broken');
+      while (fake.open > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+  }
+
+  test('hung up while a mail is in doubt, it waits for that one, and names nobody else', async () => {
+    const { fake, handover } = await named({ script: (s) => void (s === 'end' && (fake.mute ??= [])) });
     const l = await line(handover);
-    const given = l.give(mail(from(1)));
-    while (said(fake, 'XCLIENT').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    l.destroy();
-    assert.equal((await given).kind, 'broken');
-    while (fake.open > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const given = [from(1), from(2)].map((origin) => l.give(mail(origin)));
+    while (!fake.mute) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(l.hangUp(), true);
+    const answers = fake.mute;
+    fake.mute = null;
+    for (const say of answers) say();
+    assert.deepEqual(
+      (await Promise.all(given)).map((g) => g.kind),
+      ['answered', 'broken'],
+    );
+    assert.deepEqual([clients(fake), said(fake, 'XCLIENT').length], [['192.0.2.1 h1.example'], 1]);
   });
 });
 

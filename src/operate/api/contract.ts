@@ -74,6 +74,8 @@ export const CallRow = z.object({
   ended: time,
   mails: z.number(),
   octets,
+  /** What left for them, where they were compressed. */
+  sent: octets.optional(),
   deferred: z.number(),
   refused: z.number(),
   left: z.number(),

@@ -74,6 +74,32 @@ describe('generate uucp', () => {
       /^command \/usr\/bin\/ssh .* -p 2222 -l uucp mx2.example.net uucico$/m,
     );
     for (const name of ['near/etc/passwd', 'far/etc/call']) assert.ok(!files.has(name), name);
+    for (const name of ['near/ssh/key', 'far/ssh/authorized_keys']) assert.ok(!files.has(name), name);
+  });
+
+  test('over ssh we call too, with a key of our own, if the far end has an address', () => {
+    const files = uucp({ over: 'ssh', farAddress: 'leaf.example:2222' });
+    assert.match(
+      text(files, 'far/ssh/authorized_keys'),
+      /^restrict,command="\/usr\/sbin\/uucico -D -u Umx2" ssh-ed25519 AAAA\S+ uucp mx2\n$/,
+    );
+    assert.equal(files.get('near/ssh/key')?.mode, 0o600);
+    assert.notEqual(text(files, 'near/ssh/key'), text(files, 'far/ssh/key'));
+    assert.match(
+      text(files, 'near/etc/port'),
+      /^command \/usr\/bin\/ssh .* -i \/etc\/uucp\/ssh-leaf -p 2222 -l uucp leaf.example uucico$/m,
+    );
+    assert.match(text(files, 'far/etc/sys'), /^called-login Umx2$/m);
+    assert.match(text(files, 'near/systemd/restante-uucp-leaf.service'), /uucico -D -c -s leaf$/m);
+    for (const name of ['near/etc/call', 'far/etc/passwd']) assert.ok(!files.has(name), name);
+    const elsewhere = uucp({
+      over: 'ssh',
+      farAddress: 'leaf.example',
+      prefix: '/srv/n',
+      farPrefix: '/srv/f',
+    });
+    assert.match(text(elsewhere, 'near/etc/port'), /=\/srv\/n\/state\/known_hosts .* -i \/srv\/n\/ssh-leaf /);
+    assert.match(text(elsewhere, 'far/etc/port'), /=\/srv\/f\/state\/known_hosts .* -i \/srv\/f\/ssh-mx2 /);
   });
 
   test('over a pipe the far end starts ours, and lies in a folder of its own', () => {
@@ -117,7 +143,7 @@ describe('generate uucp', () => {
     [{ listen: '-x:1' }, /--listen/],
     [{ user: 'root;id' }, /--user/],
     [{ every: '5s' }, /--every/],
-    [{ over: 'ssh', farAddress: 'leaf' }, /--far-address/],
+    [{ over: 'pipe', farAddress: 'leaf' }, /--far-address/],
     [{ over: 'pipe', prefix: '/srv/u', farPrefix: '/srv/u' }, /one machine/],
   ];
   for (const [wishes, why] of WRONG) {

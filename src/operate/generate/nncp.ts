@@ -44,7 +44,7 @@ function stepsOf(plan: NncpPlan): string[] {
   const units = unitsOf(plan, plan.near).map((unit) => unit.name);
   return [
     `here, as root: sh near/install.sh, then systemctl enable --now ${units.join(' ')}`,
-    `put the lines of near/restante.yaml into ${plan.config}, then: restante reload; sh near/test.sh`,
+    `put the lines of near/restante.yaml into ${plan.config}, start the server again (its door for rmail is new), then: sh near/test.sh`,
     `give far/ to ${plan.far.name} by a way that others cannot read; far/README.txt says what to do there`,
   ];
 }

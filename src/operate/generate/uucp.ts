@@ -11,7 +11,7 @@ import { type FarEnd, outboundFiles } from './far/outbound.ts';
 import { checkFile } from './uucp/check.ts';
 import { installFiles, unitsOf } from './uucp/install.ts';
 import { nearFiles } from './uucp/near.ts';
-import { type Given, makePlan, type Plan, tell, type UucpWishes } from './uucp/plan.ts';
+import { type Given, makePlan, other, type Plan, tell, type UucpWishes } from './uucp/plan.ts';
 import { readmeFiles } from './uucp/readme.ts';
 import { taylorFiles } from './uucp/taylor.ts';
 import { unitFiles } from './uucp/units.ts';
@@ -51,15 +51,17 @@ const farEnd = ({ near, far, user, sendmail, mtas, domains }: Plan): FarEnd => (
   queue: `gzip -9 < "$work/batch" > "$work/job" && uux${tell(far)} -p -r -n '${near.name}!rcsmtp' < "$work/job"`,
 });
 
-/** The far end's key, and what it may do here. */
+/** The keys of ends that call, and what each may do at the other. */
 function keyFiles(plan: Plan): GeneratedFile[] {
-  if (!plan.key) return [];
-  const { near } = plan;
-  const command = `${plan.uucico} -D${tell(near)} -u ${near.login.name}`;
-  return [
-    file('far/ssh/key', SECRET, plan.key.secret),
-    file('near/ssh/authorized_keys', SECRET, `restrict,command="${command}" ${plan.key.public}`),
-  ];
+  return [plan.near, plan.far].flatMap((end) => {
+    if (!end.key) return [];
+    const peer = other(plan, end);
+    const command = `${plan.uucico} -D${tell(peer)} -u ${peer.login.name}`;
+    return [
+      file(`${end.side}/ssh/key`, SECRET, end.key.secret),
+      file(`${peer.side}/ssh/authorized_keys`, SECRET, `restrict,command="${command}" ${end.key.public}`),
+    ];
+  });
 }
 
 function stepsOf(plan: Plan): string[] {
@@ -67,7 +69,7 @@ function stepsOf(plan: Plan): string[] {
     plan.over === 'tcp' ? `, then systemctl enable --now ${unitsOf(plan, plan.near).join(' ')}` : '';
   return [
     `here, as root: sh near/install.sh${start}`,
-    `put the lines of near/restante.yaml into ${plan.config}, then: restante reload; sh near/test.sh`,
+    `put the lines of near/restante.yaml into ${plan.config}, start the server again (its door for rmail is new), then: sh near/test.sh`,
     `give far/ to ${plan.far.name} by a way that others cannot read; far/README.txt says what to do there`,
   ];
 }

@@ -8,9 +8,10 @@ import {
 } from '../../../test/support/pop3-engine.ts';
 import { SimClock } from '../../../test/support/sim-clock.ts';
 import { PEER } from '../../../test/support/smtp-engine.ts';
+import { SECOND } from '../../base/clock.ts';
 import type { SaslStep } from '../sasl.ts';
 import type { TlsFacts, Wire, WireEvents } from '../smtp/server/wire.ts';
-import { Dialog, IDLE_DEADLINE, type State } from './dialog.ts';
+import { Dialog, IDLE_DEADLINE, type State, TAKEN_DEADLINE } from './dialog.ts';
 import { verbs } from './verbs.ts';
 
 /** A wire whose other end is the test. */
@@ -147,6 +148,31 @@ describe('a session', () => {
       await t.clock.settle();
       assert.equal(t.lastSaid(), '-ERR [SYS/TEMP] Going down; try again later');
     },
+    'the mail is taken back and nothing more is said': async (t: Awaited<ReturnType<typeof start>>) => {
+      const before = t.said();
+      t.maildrops.taken.abort();
+      await t.clock.advance(TAKEN_DEADLINE - 1);
+      assert.equal(t.said(), before);
+      await t.clock.advance(1);
+      assert.equal(t.lastSaid(), '-ERR [SYS/TEMP] The mail is collected in another way now, or held');
+    },
+    'the mail is taken back and what is said goes on for ever': async (
+      t: Awaited<ReturnType<typeof start>>,
+    ) => {
+      t.maildrops.taken.abort();
+      for (let s = 0; s < 60; s += 5) {
+        await t.send('NOOP\r\n');
+        await t.clock.advance(5 * SECOND);
+      }
+    },
+    'the mail is taken back while a line dribbles in': async (t: Awaited<ReturnType<typeof start>>) => {
+      await t.send('NO');
+      t.maildrops.taken.abort();
+      for (let s = 0; s < 60; s += 5) {
+        await t.send('O');
+        await t.clock.advance(5 * SECOND);
+      }
+    },
   })) {
     test(`deletes nothing when ${how}, and lets go of the mailbox`, async () => {
       const talk = await start();
@@ -234,6 +260,30 @@ describe('content on its way out', () => {
     await clock.advance(IDLE_DEADLINE);
     await done;
     assert.deepEqual([wire.state, maildrops.released, maildrops.closed], ['destroyed', 1, 1]);
+  });
+
+  test('that nobody takes is cut soon after the mail was taken back', async () => {
+    const maildrops = new TestMaildrops(`A: b\r\n\r\n${'x'.repeat(70_000)}`);
+    const { send, wire, clock, done } = await start({ maildrops });
+    wire.reading = false;
+    await send(`${LOGIN}RETR 1\r\n`);
+    maildrops.taken.abort();
+    await clock.advance(TAKEN_DEADLINE);
+    await done;
+    assert.deepEqual([wire.state, maildrops.released, maildrops.closed], ['destroyed', 1, 1]);
+  });
+
+  test('and its deletion may be said after the mail was taken back, to the end', async () => {
+    const { send, said, clock, maildrops, done } = await start();
+    await send(`${LOGIN}RETR 1\r\n`);
+    maildrops.taken.abort();
+    await clock.advance(TAKEN_DEADLINE - SECOND);
+    await send('DELE 1\r\n');
+    await clock.advance(TAKEN_DEADLINE - SECOND);
+    await send('QUIT\r\n');
+    await done;
+    assert.match(said(), /\+OK Bye\r\n$/);
+    assert.deepEqual([maildrops.removed, maildrops.released], [[1], 1]);
   });
 
   test('that breaks half-way cuts the line: half a message is never ended by a dot', async () => {

@@ -11,7 +11,7 @@
  * Never: executes after a TLS handshake what was sent before it (RFC 2595 §4); goes on with a peer that
  * does not take its replies; logs what was said in the authorization state.
  */
-import { type Clock, MINUTE } from '../../base/clock.ts';
+import { type Clock, MINUTE, SECOND } from '../../base/clock.ts';
 import type { Peer } from '../engine.ts';
 import type { Channel } from '../sasl.ts';
 import { Deadline } from '../smtp/server/deadline.ts';
@@ -24,6 +24,9 @@ import { verbs } from './verbs.ts';
 
 /** RFC 1939 §3: at least ten minutes, and nothing is said when they are over. */
 export const IDLE_DEADLINE = 10 * MINUTE;
+/** Once the mail was taken back others wait for it: how long a peer may be silent then, and all may last. */
+export const TAKEN_DEADLINE = 10 * SECOND;
+const TAKEN_LAST = MINUTE;
 /** Errors of syntax and sequence in one connection. */
 const ERROR_LIMIT = 20;
 /** Commands of a peer that has not said who it is. */
@@ -70,6 +73,8 @@ export class Dialog implements WireEvents {
   #commands = 0;
   #ended = false;
   #stopping = false;
+  /** When it has to be over at last, by the monotonic clock: the mail was taken back. */
+  #last = Number.POSITIVE_INFINITY;
   #paused = false;
   #waiting: { readonly for: 'line' | 'drain'; readonly wake: (go: boolean) => void } | null = null;
 
@@ -106,6 +111,10 @@ export class Dialog implements WireEvents {
   enter(state: State): void {
     if (NEXT[this.#state.kind] !== state.kind) throw new Error(`${state.kind} after ${this.#state.kind}`);
     this.#state = state;
+    if (state.kind !== 'transaction') return;
+    const { taken } = state.messages.drop;
+    taken.addEventListener('abort', () => this.#takenBack(), { once: true });
+    if (taken.aborted) this.#takenBack();
   }
 
   /** Plays the whole dialog. Resolves when it is over and the mailbox free; never rejects. */
@@ -245,8 +254,19 @@ export class Dialog implements WireEvents {
     return this.#tls;
   }
 
+  /** Who is about to say QUIT may say it; who is silent is not waited for. */
+  #takenBack(): void {
+    this.#last = this.#clock.monotonic() + TAKEN_LAST;
+    if (this.#waiting) this.#deadline.set(this.#due());
+  }
+
+  get #isTaken(): boolean {
+    return this.#last !== Number.POSITIVE_INFINITY;
+  }
+
   #due(): number {
-    return this.#clock.monotonic() + IDLE_DEADLINE;
+    const silence = this.#isTaken ? TAKEN_DEADLINE : IDLE_DEADLINE;
+    return Math.min(this.#clock.monotonic() + silence, this.#last);
   }
 
   #wait(what: 'line' | 'drain', due: number): Promise<boolean> {
@@ -256,7 +276,7 @@ export class Dialog implements WireEvents {
       this.#paused = false;
       this.#wire.resume();
     }
-    this.#deadline.set(due);
+    this.#deadline.set(Math.min(due, this.#last));
     return new Promise((wake) => {
       this.#waiting = { for: what, wake };
     });
@@ -272,8 +292,10 @@ export class Dialog implements WireEvents {
 
   #timeout(): void {
     this.closing = true;
-    // RFC 1939 §3: without a word. A peer that takes nothing would not take it either.
+    // A peer that takes nothing would not take a word either.
     if (this.#waiting?.for === 'drain') this.#wire.destroy();
+    // RFC 1939 §3: a silent one is left without a word; but this is not its silence alone.
+    else if (this.#isTaken) this.say(replies.taken);
     this.#wake(false);
   }
 

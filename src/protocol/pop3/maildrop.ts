@@ -30,6 +30,8 @@ export type Opened =
 export interface Maildrop {
   readonly kind: 'maildrop';
   readonly count: number;
+  /** Aborted: the mail is taken back. Nothing more can be opened; what was fetched by then can still be removed. */
+  readonly taken: AbortSignal;
   /** Days that mail is kept (RFC 2449 §6.7). */
   readonly days: number;
   /** The exact octets of the message, line ends counted as two (RFC 1939 §11). */

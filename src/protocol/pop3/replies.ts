@@ -43,6 +43,7 @@ export const replies = {
   noMailbox: error('There is no mailbox for this login', 'SYS/PERM'),
 
   fault: error('Local trouble; try again later', 'SYS/TEMP'),
+  taken: error('The mail is collected in another way now, or held', 'SYS/TEMP'),
   stopping: error('Going down; try again later', 'SYS/TEMP'),
   tooManyErrors: error('Too many errors'),
 } as const;

@@ -84,7 +84,7 @@ export class Leases {
     if (!out) return;
     out.moved.push({ id: to, recipients });
     this.out.set(to, { lease: out.lease, loaded: null, moved: [] });
-    this.#mark(to, true);
+    this.#mark(to, true, out.lease);
   }
 
   /** The entry, and what was split from it, may be handed out again. */
@@ -92,17 +92,28 @@ export class Leases {
     const out = this.out.get(id);
     if (out?.lease !== lease) return;
     this.out.delete(id);
-    this.#mark(id, false);
+    this.#mark(id, false, lease);
     for (const moved of out.moved) this.back(moved.id, lease);
   }
 
-  #mark(id: EntryId, out: boolean): void {
+  /** `inDoubt` stay handed out, and what was split from them. */
+  over(lease: LogLease, inDoubt: readonly EntryId[]): void {
+    const kept = new Set<EntryId>();
+    const keep = (id: EntryId): void => {
+      kept.add(id);
+      for (const moved of this.out.get(id)?.moved ?? []) keep(moved.id);
+    };
+    inDoubt.forEach(keep);
+    for (const [id, out] of [...this.out]) if (out.lease === lease && !kept.has(id)) this.back(id, lease);
+  }
+
+  #mark(id: EntryId, out: boolean, lease: LogLease): void {
     const row = this.row(id);
     if (row < 0) return;
     this.store.index.setOut(row, out);
     const queue = this.store.index.queueOf(row);
-    // Moved while it was handed out: its new keeper learns of it now.
-    if (!out && !this.#held.has(queue.name)) this.store.arrival(queue.name);
+    // Moved while it was handed out, or in doubt under a lease that is over: its new keeper learns of it now.
+    if (!out && this.#held.get(queue.name) !== lease) this.store.arrival(queue.name);
   }
 }
 
@@ -231,23 +242,25 @@ class LogLease implements Lease {
     }
   }
 
-  async release(): Promise<void> {
+  async release(inDoubt: readonly EntryId[] = []): Promise<void> {
     if (this.lost.aborted) return;
     this.#lost.abort();
-    for (const [id, out] of [...this.#all.out]) if (out.lease === this) this.#all.back(id, this);
+    this.#all.over(this, inDoubt);
     this.#all.end(this.#queue);
   }
 
-  /** Null: held, or cannot be read. */
+  /** Null: held, in doubt under another lease, or cannot be read. */
   #listing(row: Row): Listing | null {
     const { index } = this.#store;
     const { table } = index;
     index.liftHold(row, this.#store.clock.now());
     if (table.hold(row) !== 0 || table.has(row, FLAG.corrupt)) return null;
     const { mail, suffix } = this.#store.key(row);
+    const id = entryText(mail, suffix);
+    if (table.has(row, FLAG.out) && this.#all.out.get(id)?.lease !== this) return null;
     const extent = table.extent(row);
     return {
-      id: entryText(mail, suffix),
+      id,
       size: table.size[row] ?? 0,
       arrived: table.arrived[row] ?? 0,
       ...(extent && { extent }),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decodeMeta, encodeMeta, type Item, NO_EXTENT } from './record.ts';
 
-const extent = { recipients: 2, octets: 300 };
+const extent = { recipients: 2, octets: 300, each: [255, 20] };
+const ONE = { recipients: 1, octets: 80 };
 const message: Item = {
   kind: 'message',
   mail: 4711,
@@ -39,7 +40,17 @@ function cut(item: Item, octets: number): Buffer {
 
 describe('items of a record', () => {
   test('come back as they were written', () => {
-    const items: Item[] = [message, state, { kind: 'dead', mail: 4711, suffix: 2 }];
+    const several = {
+      ...message,
+      entries: [extent, ONE, extent].map((e, i) => ({ suffix: 1 + i, queue: `q${i}`, extent: e })),
+    };
+    const items: Item[] = [
+      message,
+      several,
+      state,
+      { ...state, extent: ONE },
+      { kind: 'dead', mail: 4711, suffix: 2 },
+    ];
     const found = decodeMeta(encodeMeta(items.map((item) => ({ item }))));
     assert.deepEqual(
       found.map((f) => f.item),
@@ -48,12 +59,20 @@ describe('items of a record', () => {
   });
 
   test('from before there were extents are read, and theirs are not known', () => {
-    const [first] = decodeMeta(cut(message, 3));
+    const since = 3 + 1 + 2;
+    const [first] = decodeMeta(cut(message, since));
     assert.deepEqual(first?.item, {
       ...message,
       entries: [{ suffix: 1, queue: 'bücher', extent: NO_EXTENT }],
     });
-    assert.deepEqual(decodeMeta(cut(state, 3))[0]?.item, { ...state, extent: NO_EXTENT });
+    assert.deepEqual(decodeMeta(cut(state, since))[0]?.item, { ...state, extent: NO_EXTENT });
+  });
+
+  test('from before each recipient was told are read, and the sums are known', () => {
+    const sum = { recipients: 2, octets: 300 };
+    const [first] = decodeMeta(cut(message, 3));
+    assert.deepEqual(first?.item, { ...message, entries: [{ suffix: 1, queue: 'bücher', extent: sum }] });
+    assert.deepEqual(decodeMeta(cut(state, 3))[0]?.item, { ...state, extent: sum });
   });
 
   test('have no extent that its fields cannot hold', () => {

@@ -50,6 +50,7 @@ export interface MessageItem {
 /** Stands for that of an envelope of which something is final, for one too big for its fields, and for none in old records. */
 export const NO_EXTENT: Extent = { recipients: 0, octets: 0 };
 const EXTENT = 3;
+const eachLength = ({ each }: Extent): number => (each ? 1 + each.length : 1);
 
 export type HoldKind = 'none' | 'operator' | 'site removed' | 'undeliverable';
 export const HOLD_KINDS: readonly HoldKind[] = ['none', 'operator', 'site removed', 'undeliverable'];
@@ -142,8 +143,10 @@ export function decodeMeta(meta: Buffer): Found[] {
 
 function fieldsLength(item: Item): number {
   if (item.kind === 'dead') return 10;
-  if (item.kind === 'state') return 34 + Buffer.byteLength(item.queue) + EXTENT;
-  return item.entries.reduce((sum, e) => sum + 4 + Buffer.byteLength(e.queue) + EXTENT, 33);
+  if (item.kind === 'state') return 34 + Buffer.byteLength(item.queue) + EXTENT + eachLength(item.extent);
+  const lengthOf = (e: MessageItem['entries'][number]): number =>
+    4 + Buffer.byteLength(e.queue) + EXTENT + eachLength(e.extent);
+  return item.entries.reduce((sum, e) => sum + lengthOf(e), 33);
 }
 
 function writeFields(item: Item, to: Buffer, at: number): number {
@@ -160,7 +163,9 @@ function writeFields(item: Item, to: Buffer, at: number): number {
       at = to.writeUInt16LE(entry.suffix, at);
       at = writeText(entry.queue, to, at);
     }
+    // Behind all that records had before there were such.
     for (const { extent } of item.entries) at = writeExtent(extent, to, at);
+    for (const { extent } of item.entries) at = writeEach(extent, to, at);
     return at;
   }
   at = to.writeUInt16LE(item.suffix, at);
@@ -171,7 +176,7 @@ function writeFields(item: Item, to: Buffer, at: number): number {
   at = to.writeUInt8(item.warned, at);
   at = to.writeUInt8(HOLD_KINDS.indexOf(item.hold), at);
   at = to.writeDoubleLE(item.until, at);
-  return writeExtent(item.extent, to, writeText(item.queue, to, at));
+  return writeEach(item.extent, to, writeExtent(item.extent, to, writeText(item.queue, to, at)));
 }
 
 function writeText(text: string, to: Buffer, at: number): number {
@@ -186,10 +191,28 @@ function writeExtent({ recipients, octets }: Extent, to: Buffer, at: number): nu
   return to.writeUInt16LE(fits ? octets : 0, at);
 }
 
-/** `end`: where the item's fields end. */
-function readExtent(from: Buffer, at: number, end: number): Extent {
-  if (at + EXTENT > end) return NO_EXTENT;
-  return { recipients: from.readUInt8(at), octets: from.readUInt16LE(at + 1) };
+function writeEach({ each = [] }: Extent, to: Buffer, at: number): number {
+  at = to.writeUInt8(each.length, at);
+  to.set(each, at);
+  return at + each.length;
+}
+
+/** Of `count` entries. `end`: where the item's fields end; old records end before some of it. */
+function readExtents(from: Buffer, at: number, end: number, count: number): Extent[] {
+  const extents: Extent[] = [];
+  let eachAt = at + count * EXTENT;
+  for (let i = 0; i < count; i++, at += EXTENT) {
+    if (at + EXTENT > end) {
+      extents.push(NO_EXTENT);
+      continue;
+    }
+    const length = eachAt < end ? from.readUInt8(eachAt) : 0;
+    const extent = { recipients: from.readUInt8(at), octets: from.readUInt16LE(at + 1) };
+    const each = [...from.subarray(eachAt + 1, eachAt + 1 + length)];
+    extents.push(length > 0 ? { ...extent, each } : extent);
+    eachAt += 1 + length;
+  }
+  return extents;
 }
 
 function readFields(type: number, from: Buffer, at: number, end: number): Item {
@@ -210,7 +233,7 @@ function readFields(type: number, from: Buffer, at: number, end: number): Item {
     hold: HOLD_KINDS[from.readUInt8(at + 23)] ?? 'none',
     until: from.readDoubleLE(at + 24),
     queue,
-    extent: readExtent(from, at + 34 + Buffer.byteLength(queue), end),
+    extent: readExtents(from, at + 34 + Buffer.byteLength(queue), end, 1)[0] ?? NO_EXTENT,
   };
 }
 
@@ -222,7 +245,8 @@ function readMessage(mail: number, from: Buffer, at: number, end: number): Messa
     named.push({ suffix: from.readUInt16LE(next), queue: readText(from, next + 2) });
     next += 4 + from.readUInt16LE(next + 2);
   }
-  const entries = named.map((e, i) => ({ ...e, extent: readExtent(from, next + i * EXTENT, end) }));
+  const extents = readExtents(from, next, end, count);
+  const entries = named.map((e, i) => ({ ...e, extent: extents[i] ?? NO_EXTENT }));
   return {
     kind: 'message',
     mail,

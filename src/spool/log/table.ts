@@ -1,10 +1,11 @@
 /**
- * The table of entries: a row of 55 octets for each living entry, in typed arrays, found by id through a
- * hash. With its place in the queue's order an entry costs at most 64 octets (of what is allocated and
- * in use); nothing of an envelope is kept here.
+ * The table of entries: a row of 57 octets for each living entry, in typed arrays, found by id through a
+ * hash. With its place in the queue's order an entry costs at most 66 octets (of what is allocated and
+ * in use), and one for several recipients 4 to 16 more; of an envelope only lengths are kept here.
  */
 
 import type { Extent } from '../../mail/envelope.ts';
+import { Lengths } from './lengths.ts';
 
 /** A row, or -1 for none. */
 export type Row = number;
@@ -21,6 +22,8 @@ export const FLAG = {
   dead: 32,
   /** While replaying: its message was found. */
   message: 64,
+  /** The lengths of its addresses stand in `lengths`. */
+  lengths: 128,
 } as const;
 const HOLD_SHIFT = 1;
 
@@ -47,7 +50,9 @@ export class EntryTable {
   flags = new Uint8Array(FIRST_SIZE);
   /** The extent of an envelope of which nothing is final; no recipients: not known. */
   recipients = new Uint8Array(FIRST_SIZE);
-  addresses = new Uint16Array(FIRST_SIZE);
+  /** The octets of addresses, or with FLAG.lengths where in `lengths` they stand. */
+  addresses = new Uint32Array(FIRST_SIZE);
+  readonly lengths = new Lengths();
   /** Rows in use. */
   count = 0;
   /** Rows ever used, freed ones included; `mail` of a free row is -1. */
@@ -94,6 +99,7 @@ export class EntryTable {
 
   remove(row: Row): void {
     this.#leave(row);
+    this.#forgetLengths(row);
     this.mail[row] = -1;
     this.offset[row] = this.#free + 1;
     this.#free = row;
@@ -117,16 +123,23 @@ export class EntryTable {
     this.flags[row] = ((this.flags[row] ?? 0) & ~FLAG.hold) | (kind << HOLD_SHIFT);
   }
 
-  setExtent(row: Row, { recipients, octets }: Extent): void {
+  setExtent(row: Row, { recipients, octets, each }: Extent): void {
+    this.#forgetLengths(row);
     const fits = recipients <= 0xff && octets <= 0xffff;
     this.recipients[row] = fits ? recipients : 0;
-    this.addresses[row] = fits ? octets : 0;
+    const isTold = fits && each?.length === recipients;
+    this.set(row, FLAG.lengths, isTold);
+    this.addresses[row] = !fits ? 0 : isTold ? this.lengths.add(octets, each) : octets;
   }
 
   /** Undefined: not known. */
   extent(row: Row): Extent | undefined {
     const recipients = this.recipients[row] ?? 0;
-    return recipients === 0 ? undefined : { recipients, octets: this.addresses[row] ?? 0 };
+    if (recipients === 0) return undefined;
+    const octets = this.addresses[row] ?? 0;
+    if (!this.has(row, FLAG.lengths)) return { recipients, octets };
+    const { sum, each } = this.lengths.at(octets, recipients);
+    return { recipients, octets: sum, each };
   }
 
   /** The order of arrival: by time, then by id. */
@@ -136,6 +149,11 @@ export class EntryTable {
       (this.mail[a] ?? 0) - (this.mail[b] ?? 0) ||
       (this.suffix[a] ?? 0) - (this.suffix[b] ?? 0)
     );
+  }
+
+  #forgetLengths(row: Row): void {
+    if (this.has(row, FLAG.lengths)) this.lengths.remove(this.addresses[row] ?? 0, this.recipients[row] ?? 0);
+    this.set(row, FLAG.lengths, false);
   }
 
   #enter(row: Row): void {
@@ -188,7 +206,7 @@ export class EntryTable {
     this.warned = new Uint8Array(enlarge(this.warned, size));
     this.flags = new Uint8Array(enlarge(this.flags, size));
     this.recipients = new Uint8Array(enlarge(this.recipients, size));
-    this.addresses = new Uint16Array(enlarge(this.addresses, size));
+    this.addresses = new Uint32Array(enlarge(this.addresses, size));
   }
 }
 

@@ -57,7 +57,7 @@ near/   for this machine       far/   for @FAR@: its private keys are in it,
      systemctl daemon-reload && systemctl enable --now restante-nncp-daemon restante-nncp-toss
      put near/restante.yaml's lines into @CONFIG@
      the server's user has to be in the group @USER@:  usermod -aG @USER@ restante
-     restante reload
+     start the server again: a reload does not open listen: rmail
      sh near/test.sh
 2. There: far/README.txt
 3. Without a network: sh near/carry.sh DIR takes and leaves packets in a folder.

@@ -157,6 +157,7 @@ as nncp-toss -cfg @HJSON@ -quiet -node @PEER@
 const UNIT = `
 [Unit]
 Description=@WHAT@
+Wants=network-online.target
 After=network-online.target
 
 [Service]

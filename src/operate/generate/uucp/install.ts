@@ -78,8 +78,8 @@ done
 echo "Now: sh test.sh"
 `;
 
-const KEY_NEAR = `
-# The far end's key may start uucico as @LOGIN@ and nothing else.
+const KEY_OF_PEER = `
+# The key of @PEER@ may start uucico as @LOGIN@ and nothing else.
 home=$(getent passwd "$user" | cut -d: -f6)
 shell=$(getent passwd "$user" | cut -d: -f7)
 keys=$home/.ssh/authorized_keys
@@ -93,7 +93,7 @@ case $shell in
   */nologin | */false | '') echo "sshd starts nothing for $user while its shell is $shell. Do: usermod -s /bin/sh $user" ;;
 esac`;
 
-const KEY_FAR = `
+const KEY_OF_OURS = `
 put 600 "$user:$user" ssh/key "$prefix/ssh-@PEER@"
 echo "  $prefix/ssh-@PEER@"`;
 
@@ -152,7 +152,8 @@ export function installFiles(plan: Plan, end: End): GeneratedFile[] {
   };
   const more = [
     end.side === 'near' ? DOOR : '',
-    plan.over === 'ssh' ? (end.side === 'near' ? KEY_NEAR : KEY_FAR) : '',
+    end.key ? KEY_OF_OURS : '',
+    peer.key ? KEY_OF_PEER : '',
     UNITS,
   ];
   const files = [

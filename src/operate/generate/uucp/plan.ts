@@ -43,6 +43,13 @@ export interface End {
   readonly reached?: Where;
   /** What the other logs in with when it calls this end. */
   readonly login: { readonly name: string; readonly password: string };
+  /** Over ssh: what it calls the other with; absent: it does not call. */
+  readonly key?: SshKey;
+}
+
+export interface SshKey {
+  readonly secret: string;
+  readonly public: string;
 }
 
 export interface Folders {
@@ -74,8 +81,6 @@ export interface Plan {
   readonly sendmail: string;
   readonly restante: string;
   readonly config: string;
-  /** For `over: ssh`: the far end's key. */
-  readonly key?: { readonly secret: string; readonly public: string };
 }
 
 /** What the configuration and the program say. */
@@ -86,7 +91,7 @@ export interface Given {
   readonly config: string;
   readonly restante: string;
   readonly password: () => string;
-  readonly key: (comment: string) => { readonly secret: string; readonly public: string };
+  readonly key: (comment: string) => SshKey;
 }
 
 const USUAL = '/etc/uucp';
@@ -145,9 +150,10 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
   if (address === null) return unusable(`--address ${wishes.address}: a host[:port] is needed`);
   if (listen === null) return unusable(`--listen ${wishes.listen}: an address:port is needed`);
   if (farAddress === null) return unusable(`--far-address ${wishes.farAddress}: a host[:port] is needed`);
-  if (farAddress !== undefined && over !== 'tcp') {
-    return unusable(`--far-address: over ${over} only the far end calls`);
+  if (farAddress !== undefined && over === 'pipe') {
+    return unusable('--far-address: over a pipe only the far end calls');
   }
+  const keyOf = (name: string) => (over === 'ssh' ? { key: given.key(`uucp ${name}`) } : {});
   return {
     kind: 'ok',
     site: given.site,
@@ -159,6 +165,7 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
       folders: foldersOf(prefix),
       reached: address,
       login: { name: `U${farName}`, password: given.password() },
+      ...(farAddress && keyOf(nearName)),
     },
     far: {
       side: 'far',
@@ -166,6 +173,7 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
       folders: foldersOf(farPrefix),
       ...(farAddress === undefined ? {} : { reached: farAddress }),
       login: { name: `U${nearName}`, password: given.password() },
+      ...keyOf(farName),
     },
     mtas: mta === undefined ? MTAS : mta === 'none' ? [] : [mta],
     listen: listen ?? { host: '::', port: address.port },
@@ -175,7 +183,6 @@ export function makePlan(given: Given, wishes: UucpWishes): ({ readonly kind: 'o
     sendmail,
     restante,
     config: given.config,
-    ...(over === 'ssh' ? { key: given.key(`uucp ${farName}`) } : {}),
   };
 }
 

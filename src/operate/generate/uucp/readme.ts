@@ -55,11 +55,11 @@ near/   for this machine       far/   for @FAR@: give it to its administrator
                                       by a way that others cannot read
 
 1. Here, as root:
-     apt-get install uucp socat
+     apt-get install uucp @PACKAGES@
      sh near/install.sh
 @START@
      put near/restante.yaml's lines into @CONFIG@
-     restante reload
+     start the server again: a reload does not open listen: rmail
      sh near/test.sh
 2. There: far/README.txt
 3. When @FAR@ has called once:  restante site show @SITE@
@@ -80,7 +80,7 @@ const SECURITY = {
    If it fails, try:
    setpriv --reuid=@USER@ --regid=@USER@ --init-groups ssh -v -i @PREFIX@/ssh-@NEAR@ \\
      -o UserKnownHostsFile=@STATE@/known_hosts -p @PORT@ @USER@@AT@@HOST@
-   It has to end with the word "Shere".`,
+   It has to end with the word "Shere".@CALLED@`,
   pipe: `7. Both ends are on one machine; @FAR@ starts the other end's uucico itself.`,
 };
 
@@ -104,7 +104,13 @@ export function readmeFiles(plan: Plan): GeneratedFile[] {
     MINUTES: String(plan.minutes),
     HOST: near.reached?.host ?? '',
     PORT: String(near.reached?.port ?? 0),
-    SSH: plan.over === 'ssh' ? ' openssh-client' : '',
+    SSH: plan.over !== 'ssh' ? '' : calls(plan, near) ? ' openssh-client openssh-server' : ' openssh-client',
+    CALLED:
+      plan.over === 'ssh' && calls(plan, near)
+        ? `\n   ${near.name} calls you too, with a key that may start uucico and nothing else: sshd has\n` +
+          `   to answer at ${far.reached?.host} port ${far.reached?.port}, and ${plan.user} needs a shell for it (install.sh says so).`
+        : '',
+    PACKAGES: plan.over === 'ssh' ? `openssh-server${calls(plan, near) ? ' openssh-client' : ''}` : 'socat',
     LINE: lineOf(plan),
     PASSWORDS:
       plan.over === 'tcp'
@@ -118,12 +124,15 @@ export function readmeFiles(plan: Plan): GeneratedFile[] {
   const start =
     plan.over === 'tcp'
       ? '     systemctl daemon-reload && systemctl enable --now restante-uucp.socket\n     (without systemd: near/inetd.txt, or sh near/listen.sh)'
-      : '';
+      : plan.over === 'ssh'
+        ? `     usermod -s /bin/sh ${plan.user}     (sshd starts nothing for an account without a shell)\n` +
+          `     systemctl daemon-reload && systemctl enable --now restante-uucp-${far.name}.timer`
+        : '';
+  const called = calls(plan, near) ? `${near.name} calls too, every ${plan.minutes} minutes\n` : '';
   const answer =
     plan.over === 'tcp'
-      ? `port ${plan.listen.port}       has to be open to ${far.name} in your packet filter\n` +
-        (calls(plan, near) ? `${near.name} calls too, every ${plan.minutes} minutes\n` : '')
-      : '';
+      ? `port ${plan.listen.port}       has to be open to ${far.name} in your packet filter\n${called}`
+      : called;
   const near_ = { ...values, PREFIX: near.folders.prefix, START: start, ANSWER: answer };
   const tidy = (text: string) => text.replace(/\n{3,}/g, '\n\n');
   return [

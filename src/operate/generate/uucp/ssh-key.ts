@@ -1,5 +1,6 @@
-/** An Ed25519 key pair as OpenSSH keeps it in files: the far end calls with it. PROTOCOL.key of OpenSSH; RFC 8709. */
+/** An Ed25519 key pair as OpenSSH keeps it in files: an end calls with it. PROTOCOL.key of OpenSSH; RFC 8709. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import type { SshKey } from './plan.ts';
 
 const string = (octets: Uint8Array): Buffer => {
   const length = Buffer.alloc(4);
@@ -8,7 +9,7 @@ const string = (octets: Uint8Array): Buffer => {
 };
 const text = (words: string): Buffer => string(Buffer.from(words));
 
-export function sshKey(comment: string): { readonly secret: string; readonly public: string } {
+export function sshKey(comment: string): SshKey {
   const pair = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
   const seed = Buffer.from(pair.d ?? '', 'base64url');
   const point = Buffer.from(pair.x ?? '', 'base64url');

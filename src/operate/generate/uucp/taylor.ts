@@ -10,7 +10,7 @@ export function taylorFiles(plan: Plan, end: End): GeneratedFile[] {
   const at = (name: string) => `${end.side}/etc/${name}`;
   const files = [file(at('config'), PLAIN, config(end)), file(at('sys'), PLAIN, sys(plan, end, peer))];
   if (calls(plan, end)) {
-    files.push(file(at('port'), PLAIN, port(plan, peer)));
+    files.push(file(at('port'), PLAIN, port(plan, end, peer)));
     if (plan.over === 'tcp') {
       files.push(file(at('call'), SECRET, `${peer.name} ${peer.login.name} ${peer.login.password}`));
     }
@@ -74,7 +74,7 @@ function sys(plan: Plan, end: End, peer: End): string {
 }
 
 /** The port by which the peer is called. */
-function port(plan: Plan, peer: End): string {
+function port(plan: Plan, end: End, peer: End): string {
   const lines = [`port ${peer.name}`];
   const where = peer.reached;
   switch (plan.over) {
@@ -82,7 +82,7 @@ function port(plan: Plan, peer: End): string {
       lines.push('type tcp', `service ${where?.port}`);
       break;
     case 'ssh':
-      lines.push('type pipe', `command ${sshCommand(plan, peer)}`, 'reliable true');
+      lines.push('type pipe', `command ${sshCommand(plan, end, peer)}`, 'reliable true');
       break;
     case 'pipe':
       lines.push(
@@ -97,8 +97,8 @@ function port(plan: Plan, peer: End): string {
   return lines.join('\n');
 }
 
-function sshCommand(plan: Plan, peer: End): string {
-  const { prefix, state } = plan.far.folders;
+function sshCommand(plan: Plan, end: End, peer: End): string {
+  const { prefix, state } = end.folders;
   const options = [
     'BatchMode=yes',
     'IdentitiesOnly=yes',

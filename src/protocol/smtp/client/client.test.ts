@@ -446,6 +446,53 @@ describe('the conversation', () => {
     assert.equal(fake.commands.at(-1), 'QUIT');
   });
 
+  test('hung up, it is cut at once where no mail was sent to its end', async () => {
+    for (const station of ['mail', 'rcpt', 'data', 'rset'] as const) {
+      const { fake, client } = await dialog({
+        keywords: PLAIN,
+        script: (at) =>
+          at === station ? 'hang' : at === 'rcpt' && station === 'rset' ? '550 no' : undefined,
+      });
+      if (station === 'rset') await client.give(mail(text(0)));
+      const given = client.give(mail(text(1)));
+      while (!fake.commands.at(-1)?.toLowerCase().startsWith(station))
+        await new Promise((r) => setTimeout(r, 5));
+      assert.equal(client.hangUp(), false, station);
+      const { lost, end } = await given;
+      assert.deepEqual([lost?.text, end], ['hung up by us', null], station);
+      assert.equal((await client.give(mail(text(2)))).lost?.lost, 'destroyed');
+      await client.quit();
+    }
+  });
+
+  test('hung up, it waits for the answer to what was sent to its end, and begins nothing behind it', async () => {
+    for (const keywords of [ALL_KEYWORDS, PLAIN, CHUNKING]) {
+      const { fake, client } = await dialog({ keywords });
+      const ends = (at: string) => at === 'end' || at === 'bdat';
+      fake.options = { keywords, script: (at) => void (ends(at) && (fake.mute ??= [])) };
+      const given = [1, 2, 3].map((n) => client.give(mail(text(n))));
+      while (fake.mails.length === 0) await new Promise((r) => setTimeout(r, 5));
+      assert.equal(client.hangUp(), true);
+      const late = client.give(mail(text(4)));
+      let back = 0;
+      for (const one of given) void one.then(() => back++);
+      await new Promise((r) => setTimeout(r, 20));
+      const known = back;
+      const said = fake.mute;
+      assert.ok(said);
+      fake.mute = null;
+      fake.options = { keywords };
+      for (const say of said) say();
+      const heard = await Promise.all(given);
+      await client.quit();
+      const taken = heard.filter((t) => t.end !== null).length;
+      assert.equal(taken, keywords === CHUNKING ? 3 : 1, String(keywords));
+      assert.equal(known, 0);
+      assert.equal(fake.mails.length, taken, 'what is certain is what was taken');
+      for (const t of [...heard.slice(taken), await late]) assert.equal(t.lost?.text, 'hung up by us');
+    }
+  });
+
   test('each station has its deadline', async () => {
     for (const station of ['mail', 'rcpt', 'data', 'end'] as const) {
       const { client } = await dialog(

@@ -58,6 +58,9 @@ export class SmtpClient {
   #quitting: Promise<void> | null = null;
   /** Mails sent by BDAT whose reply is still to come. */
   #blind = 0;
+  /** Mails that were sent to their end, whose reply is still to come. */
+  #ends = 0;
+  #hungUp = false;
   /** A transaction may be open on the server: RSET before the next MAIL. */
   #dirty = false;
   #fresh = true;
@@ -119,8 +122,18 @@ export class SmtpClient {
     this.#wire.end();
   }
 
+  /**
+   * Begins nothing more, and cuts the connection as soon as no mail that was sent to its end waits for its reply:
+   * before that end the server must not deliver it (RFC 5321 §4.1.1.4), behind it nobody knows. True: one waits.
+   */
+  hangUp(): boolean {
+    this.#hungUp = true;
+    if (this.#ends === 0) this.destroy();
+    return this.#ends > 0;
+  }
+
   destroy(): void {
-    this.#wire.lose({ lost: 'destroyed', text: 'given up' });
+    this.#wire.lose({ lost: 'destroyed', text: this.#hungUp ? 'hung up by us' : 'given up' });
   }
 
   async #run(): Promise<void> {
@@ -132,7 +145,7 @@ export class SmtpClient {
   async #send(job: Job): Promise<void> {
     const { heard, mail } = job;
     const content = await job.content;
-    heard.lost = this.#wire.lost;
+    heard.lost = this.#wire.lost ?? (this.#hungUp ? { lost: 'destroyed', text: 'hung up by us' } : null);
     if (heard.lost) return this.#finish(job);
     heard.unsent = this.#whyNot(mail.envelope, content);
     if (heard.unsent || !content) return this.#finish(job);
@@ -328,7 +341,7 @@ export class SmtpClient {
     else whole = await this.#chunks(job, content, put);
     if (this.#wire.lost) return;
     if (whole && end()) {
-      job.sentAt = this.#clock.monotonic();
+      this.#sent(job);
       this.#wire.due(this.#deadlines.end);
       await this.#wire.drained(this.#deadlines.block);
       return;
@@ -355,9 +368,10 @@ export class SmtpClient {
 
   /** `ms` null: the content is still to be sent. A reply before its end is the last thing we hear. */
   #expectEnd(job: Job, ms: number | null, then?: () => void): void {
-    if (ms !== null) job.sentAt = this.#clock.monotonic();
+    if (ms !== null) this.#sent(job);
     this.#wire.expect(ms, (heard) => {
       then?.();
+      if (job.sentAt !== 0) this.#ends--;
       if (isLost(heard)) job.heard.lost = heard;
       else {
         const early = job.sentAt === 0;
@@ -372,7 +386,13 @@ export class SmtpClient {
         }
       }
       this.#finish(job);
+      if (this.#hungUp) this.hangUp();
     });
+  }
+
+  #sent(job: Job): void {
+    job.sentAt = this.#clock.monotonic();
+    this.#ends++;
   }
 
   #finish(job: Job): void {
