@@ -88,7 +88,7 @@ export class NamedLine implements Line {
     if (this.#isOf(client)) return null;
     await Promise.all(this.#out);
     const { signal } = this.#stop;
-    if (signal.aborted || this.#line.isDead || this.#isOf(client)) return null;
+    if (this.#line.isDead || this.#isOf(client)) return null;
     const { site, primaries } = this.#options;
     if (client && primaries.mayName(site, this.#reached, client)) {
       await this.#line.rest();
