@@ -52,5 +52,7 @@ test('a primary that has no enhanced codes refuses as well (through); what is re
   assert.equal(asked(), ACCEPT);
   refused(6, { kind: 'reject', reply: { code: 550, text: ['no such user'] }, why: '' });
   assert.ok(asked() instanceof Promise);
+  assert.equal(clock.armed, 1);
   watch?.closed?.();
+  assert.equal(clock.armed, 0, 'for who has gone nothing waits');
 });

@@ -27,8 +27,9 @@ export class Harvest implements Check {
 
 class HarvestWatch implements Watch {
   readonly #clock: Clock;
-  readonly #gone = new AbortController();
   #misses = 0;
+  /** Made for a wait: what nearly no connection needs would cost each one more than all its other counting. */
+  #waiting: AbortController | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,7 +41,8 @@ class HarvestWatch implements Watch {
       return defer(421, '4.7.0', 'Too many recipients that are not here', 'addresses are tried out');
     }
     const wait = Math.min((this.#misses - FREE) * SECOND, LONGEST_WAIT);
-    return sleep(this.#clock, wait, this.#gone.signal).then(() => ACCEPT);
+    this.#waiting = new AbortController();
+    return sleep(this.#clock, wait, this.#waiting.signal).then(() => ACCEPT);
   }
 
   refused({ reply }: Refusal): void {
@@ -48,6 +50,6 @@ class HarvestWatch implements Watch {
   }
 
   closed(): void {
-    this.#gone.abort();
+    this.#waiting?.abort();
   }
 }
