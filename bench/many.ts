@@ -6,7 +6,7 @@ import type { Bench, Giving } from './bench.ts';
 import { cpuOfEnded } from './processes.ts';
 
 /** Mails of one sender. */
-const EACH = 1000;
+const EACH = 5000;
 /** Senders at once; they share the sessions. */
 const AT_ONCE = 2;
 
