@@ -42,6 +42,6 @@ export const isNamed = (name: string, wanted: readonly string[]): boolean =>
 
 /** `wanted`: names, or their beginnings up to a hyphen; or `bars`. */
 export function chosen(wanted: readonly string[]): readonly Row[] {
-  const all = wanted.flatMap((name) => (name === 'bars' ? BARS : [name]));
-  return ROWS.filter(({ name }) => isNamed(name, all));
+  const bars = wanted.includes('bars') ? BARS : [];
+  return ROWS.filter(({ name }) => isNamed(name, wanted) || bars.includes(name));
 }

@@ -34,18 +34,16 @@ import {
 } from './server.ts';
 import { refusal, Stage } from './stage.ts';
 
-const { values: asked } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '10' },
-    'warm-up': { type: 'string', default: '5000' },
-    entries: { type: 'string', default: '1000000' },
-    only: { type: 'string' },
-    folder: { type: 'string', default: tmpdir() },
-    json: { type: 'string' },
-    list: { type: 'boolean', default: false },
-  },
-});
+const OPTIONS = {
+  rounds: { type: 'string', default: '3' },
+  seconds: { type: 'string', default: '10' },
+  'warm-up': { type: 'string', default: '5000' },
+  entries: { type: 'string', default: '1000000' },
+  only: { type: 'string' },
+  folder: { type: 'string', default: tmpdir() },
+  json: { type: 'string' },
+  list: { type: 'boolean', default: false },
+} as const;
 
 async function compared(bench: Bench, row: Row, servers: readonly Server[]): Promise<Measured> {
   const found = servers.map((server) => ({ server: server.name, samples: [] as Sample[] }));
@@ -66,6 +64,7 @@ async function compared(bench: Bench, row: Row, servers: readonly Server[]): Pro
 }
 
 async function main(stage: Stage): Promise<void> {
+  const { values: asked } = parseArgs({ options: OPTIONS });
   const only = asked.only?.split(',');
   const own = OWN.filter(({ name, long }) => (only ? only.includes('own') || isNamed(name, only) : !long));
   const rows = only ? chosen(only) : ROWS;

@@ -114,7 +114,7 @@ class LogDraft implements Draft {
       this.#pieces.push(compact(body));
       this.#gathered += body.byteLength;
       this.#all.gathered += body.byteLength;
-      this.#all.store.large.passage.passed(body.byteLength);
+      this.#all.store.passage.passed(body.byteLength);
       return;
     }
     this.#spilled = true;

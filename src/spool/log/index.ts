@@ -9,6 +9,7 @@ import { dirname, resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { type FileLock, type Files, systemFiles } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
+import { Passage } from '../../base/passage.ts';
 import type { Soon } from '../../base/soon.ts';
 import type {
   Busy,
@@ -131,7 +132,8 @@ class LogSpool implements Spool {
     this.#files = files;
     this.#dir = dir;
     const segments = new Segments(files, dir, random);
-    const large = new LargeFiles(files, `${dir}/large`);
+    const passage = new Passage();
+    const large = new LargeFiles(files, `${dir}/large`, passage);
     const room = new Room({
       files,
       dir,
@@ -145,7 +147,7 @@ class LogSpool implements Spool {
       queueBytes: (queue) => this.#store.index.summary(queue).bytes,
       sizes: { outcomes: limits.keptForOutcomes, compaction: limits.keptForCompaction },
     });
-    const parts = { clock, log, segments, large, room, cache: new RecordCache(limits.cache) };
+    const parts = { clock, log, segments, large, passage, room, cache: new RecordCache(limits.cache) };
     this.#store = new LogStore(parts, (store) => {
       const opened = (segment: { number: number }): void => store.numbers.opened(segment.number);
       return new LogWriter({ segments, clock, log, limit: limits.segment, reserve: room, opened });

@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { type FileHandle, type Files, readFull, writeAll } from '../../base/files.ts';
-import { Passage } from '../../base/passage.ts';
+import type { Passage } from '../../base/passage.ts';
 import { mailText } from './ids.ts';
 import { DamagedRecord } from './segment.ts';
 import { SYNC } from './syncs.ts';
@@ -22,15 +22,16 @@ export interface LargeBody {
 export class LargeFiles {
   readonly #files: Files;
   readonly dir: string;
-  readonly passage = new Passage();
+  readonly passage: Passage;
   /** Octets of bodies, drafts included. */
   bytes = 0;
   /** Files being written. */
   drafts = 0;
 
-  constructor(files: Files, dir: string) {
+  constructor(files: Files, dir: string, passage: Passage) {
     this.#files = files;
     this.dir = dir;
+    this.passage = passage;
   }
 
   path(mail: number): string {

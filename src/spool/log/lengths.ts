@@ -53,11 +53,10 @@ export class Lengths {
       return free - 1;
     }
     if (this.#top + words > this.#words.length) {
-      // By a quarter, as the table itself.
-      const grown = new Uint32Array(this.#top + Math.max(FIRST_WORDS, this.#top >> 2));
-      grown.set(this.#words);
-      this.#words = grown;
-      this.#octets = new Uint8Array(grown.buffer);
+      // Moved, as the columns of the table are.
+      const length = this.#top + Math.max(FIRST_WORDS, this.#top >> 2);
+      this.#words = new Uint32Array(this.#words.buffer.transfer(length * WORD));
+      this.#octets = new Uint8Array(this.#words.buffer);
     }
     const place = this.#top;
     this.#top += words;

@@ -59,6 +59,17 @@ describe('log store', () => {
     await rm(dir, { recursive: true });
   });
 
+  test('contents ask for a young collection after each 4 MiB, and a start for a whole one, where node gives the means', async (t) => {
+    const asked: string[] = [];
+    const { gc } = globalThis;
+    t.after(() => Object.assign(globalThis, { gc }));
+    Object.assign(globalThis, { gc: (how?: { type: string }) => asked.push(how?.type ?? 'whole') });
+    const { spool } = await inMemory({ gathered: 1e6 });
+    for (let i = 0; i < 5; i++) await putOne(spool, 'acme', 'x'.repeat(900_000));
+    assert.deepEqual(asked, ['whole', 'minor']);
+    await spool.close();
+  });
+
   test('commits that wait together share a sync', async () => {
     const { spool, files } = await inMemory({ segment: 1e6 });
     let syncs = 0;

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { Passage } from '../../base/passage.ts';
 import { type Envelope, extentOf, type Origin } from '../../mail/envelope.ts';
 import type { Outcome } from '../../mail/outcome.ts';
 import type { Hold, NewEntry, QueueName, RecipientState, Refused } from '../port.ts';
@@ -59,6 +60,7 @@ export interface StoreParts {
   readonly log: Log;
   readonly segments: Segments;
   readonly large: LargeFiles;
+  readonly passage: Passage;
   readonly room: Room;
   readonly cache: RecordCache;
 }
@@ -132,6 +134,7 @@ export class LogStore {
   readonly log: Log;
   readonly segments: Segments;
   readonly large: LargeFiles;
+  readonly passage: Passage;
   readonly room: Room;
   readonly cache: RecordCache;
   readonly index = new MemoryIndex();
@@ -155,6 +158,7 @@ export class LogStore {
     this.log = parts.log;
     this.segments = parts.segments;
     this.large = parts.large;
+    this.passage = parts.passage;
     this.room = parts.room;
     this.cache = parts.cache;
     this.writer = makeWriter(this);

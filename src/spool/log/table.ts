@@ -182,16 +182,16 @@ export class EntryTable {
   }
 
   #rehash(length: number): void {
-    // Detached: its memory is given back now, not when the collector comes by.
-    this.#hash.buffer.transfer(0);
+    const before = this.#hash;
     this.#hash = new Uint32Array(length);
+    // Detached: its memory is given back now, not when the collector comes by.
+    before.buffer.transfer(0);
     for (let row = 0; row < this.top; row++) if (this.mail[row] !== -1) this.#enter(row);
   }
 
   #grow(): void {
     // By an eighth: memory in use stays near what is needed.
     const size = this.top + Math.max(FIRST_SIZE, this.top >> 3);
-    this.mail = new Float64Array(enlarge(this.mail, size));
     this.arrived = new Float64Array(enlarge(this.arrived, size));
     this.nextTry = new Float64Array(enlarge(this.nextTry, size));
     this.segment = new Uint16Array(enlarge(this.segment, size));
@@ -207,6 +207,8 @@ export class EntryTable {
     this.flags = new Uint8Array(enlarge(this.flags, size));
     this.recipients = new Uint8Array(enlarge(this.recipients, size));
     this.addresses = new Uint32Array(enlarge(this.addresses, size));
+    // Last: by its length `add` knows that there is room. Where memory ends half-way, they are enlarged again.
+    this.mail = new Float64Array(enlarge(this.mail, size));
   }
 }
 
