@@ -7,6 +7,7 @@
  * Peers are bound by the total only; so are loopback addresses, but for the client's bound.
  */
 import { type Clock, SECOND } from '../../base/clock.ts';
+import { Linked } from '../../base/linked.ts';
 import type { Log } from '../../base/log.ts';
 import type { NetworkSet } from '../../base/networks.ts';
 import type { Conversation } from '../engine.ts';
@@ -16,6 +17,8 @@ const NEAR = 0.9;
 const SHARE = 0.05;
 /** A connection that has just begun is let be. */
 const YOUNG = 10 * SECOND;
+/** So many counts stay when they are down to nothing: a map that empties is made anew each time. */
+const SPARE = 64;
 const BITS = { ipv4: 24, ipv6: 48 };
 
 export interface CrowdLimits {
@@ -45,7 +48,7 @@ interface Present {
 export class Crowd {
   readonly #limits: CrowdLimits;
   /** The oldest first. */
-  readonly #present = new Set<Present>();
+  readonly #present = new Linked<Present>();
   readonly #clients = new Map<string, number>();
   readonly #networks = new Map<string, number>();
 
@@ -87,11 +90,11 @@ export class Crowd {
       conversation,
       asked: false,
     };
-    this.#present.add(present);
+    const place = this.#present.add(present);
     count(this.#clients, present.client, 1);
     count(this.#networks, present.network, 1);
     return () => {
-      if (!this.#present.delete(present)) return;
+      if (!this.#present.remove(place)) return;
       count(this.#clients, present.client, -1);
       count(this.#networks, present.network, -1);
     };
@@ -129,6 +132,6 @@ export class Crowd {
 
 function count(map: Map<string, number>, key: string, by: 1 | -1): void {
   const left = (map.get(key) ?? 0) + by;
-  if (left > 0) map.set(key, left);
+  if (left > 0 || map.size <= SPARE) map.set(key, left);
   else map.delete(key);
 }

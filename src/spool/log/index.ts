@@ -123,7 +123,7 @@ class LogSpool implements Spool {
   readonly #dir: string;
   readonly #listeners = new Set<(queue: QueueName) => void>();
   /** Queues of this turn of the loop: a group of mails for one queue is one hint. */
-  readonly #arrivals = new Set<QueueName>();
+  #arrivals = new Set<QueueName>();
   #closed: Promise<void> | null = null;
 
   constructor(options: LogSpoolOptions, files: Files, limits: LogLimits, lock: FileLock) {
@@ -253,8 +253,8 @@ class LogSpool implements Spool {
   }
 
   #hint(): void {
-    const queues = [...this.#arrivals];
-    this.#arrivals.clear();
+    const queues = this.#arrivals;
+    this.#arrivals = new Set();
     for (const queue of queues) {
       for (const fn of this.#listeners) {
         try {

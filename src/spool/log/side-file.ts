@@ -17,19 +17,29 @@ export interface IndexedRecord {
   readonly items: readonly Found[];
 }
 
+/** Octets at first. */
+const ROOM = 4096;
+
 export class SideFile {
-  readonly #parts: Buffer[] = [];
+  /** In one piece: a buffer for each record would grow old, and cost more than what it holds. */
+  #body = Buffer.allocUnsafe(ROOM);
+  #length = 0;
 
   add(offset: number, length: number, index: Buffer): void {
-    const place = Buffer.allocUnsafe(8);
-    place.writeUInt32LE(offset, 0);
-    place.writeUInt32LE(length, 4);
-    // One copy that pins neither the record nor its content.
-    this.#parts.push(Buffer.concat([place, index]));
+    const end = this.#length + 8 + index.length;
+    if (end > this.#body.length) {
+      const larger = Buffer.allocUnsafe(Math.max(end, 2 * this.#body.length));
+      this.#body.copy(larger, 0, 0, this.#length);
+      this.#body = larger;
+    }
+    this.#body.writeUInt32LE(offset, this.#length);
+    this.#body.writeUInt32LE(length, this.#length + 4);
+    index.copy(this.#body, this.#length + 8);
+    this.#length = end;
   }
 
   encode(segment: Segment): Buffer {
-    const body = Buffer.concat(this.#parts);
+    const body = this.#body.subarray(0, this.#length);
     const head = Buffer.alloc(HEAD);
     MAGIC.copy(head);
     head.writeUInt32LE(body.length, 12);
