@@ -5,6 +5,7 @@
  */
 import { destination, type Logger, pino } from 'pino';
 import type { Clock, Timer } from '../base/clock.ts';
+import { Gathered } from '../base/gathered.ts';
 import type { Fields, Log } from '../base/log.ts';
 import type { LogLevel } from '../config/config.ts';
 
@@ -109,37 +110,33 @@ class PinoLog implements Log {
   }
 }
 
-function gathering(clock: Clock, sink: Sink): Sink {
-  let lines: string[] = [];
-  let octets = 0;
+function gathering(clock: Clock, stream: ReturnType<typeof destination>): Sink {
+  const lines = new Gathered();
   let timer: Timer | undefined;
   const send = (): void => {
     timer?.cancel();
     timer = undefined;
-    if (lines.length === 0) return;
-    sink.write(lines.join(''));
-    lines = [];
-    octets = 0;
+    // It was made to take buffers, of which its types know nothing.
+    if (lines.length > 0) stream.write(lines.take() as unknown as string);
   };
   return {
     write(line) {
-      lines.push(line);
-      octets += line.length;
-      if (octets >= GATHER.octets || weightOf(line) >= WEIGHT.warn) send();
+      lines.add(line);
+      if (lines.length >= GATHER.octets || weightOf(line) >= WEIGHT.warn) send();
       else timer ??= clock.after(GATHER.ms, send);
     },
     flush() {
       send();
-      sink.flush();
+      stream.flushSync();
     },
   };
 }
 
 async function standardError(clock: Clock): Promise<Sink> {
   if (!process.stderr.isTTY) {
-    const stream = destination({ dest: 2, sync: false, maxLength: MOST_PENDING });
+    const stream = destination({ dest: 2, sync: false, maxLength: MOST_PENDING, contentMode: 'buffer' });
     stream.on('error', () => {}); // nobody reads any more: there is nowhere left to say so
-    return gathering(clock, { write: (line) => void stream.write(line), flush: () => stream.flushSync() });
+    return gathering(clock, stream);
   }
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({

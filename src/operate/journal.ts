@@ -13,6 +13,7 @@ import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Clock, DAY, type Instant, MINUTE, type Timer } from '../base/clock.ts';
+import { Gathered } from '../base/gathered.ts';
 
 const FLUSH_AFTER = 100;
 const FLUSH_OCTETS = 256 * 1024;
@@ -40,8 +41,7 @@ export class Journal {
   readonly #kind: Kind;
   /** Octets of today's file. */
   #size = 0;
-  #pending: string[] = [];
-  #octets = 0;
+  readonly #pending = new Gathered();
   #timer: Timer | undefined;
   #writing: Promise<void> | undefined;
   #file: FileHandle | undefined;
@@ -63,13 +63,12 @@ export class Journal {
 
   /** A JSON line, with its line end. */
   write(line: string): void {
-    if (this.#octets + line.length > MOST_PENDING) {
+    if (this.#pending.length + line.length > MOST_PENDING) {
       this.#lose(1, 'the journal is written faster than the disk takes it');
       return;
     }
-    this.#pending.push(line);
-    this.#octets += line.length;
-    if (this.#octets >= FLUSH_OCTETS) void this.flush();
+    this.#pending.add(line);
+    if (this.#pending.length >= FLUSH_OCTETS) void this.flush();
     else this.#timer ??= this.#clock.after(FLUSH_AFTER, () => void this.flush());
   }
 
@@ -90,17 +89,15 @@ export class Journal {
   }
 
   async #append(): Promise<void> {
-    const lines = this.#pending;
-    this.#pending = [];
-    this.#octets = 0;
+    const lines = this.#pending.texts;
+    const text = this.#pending.take();
     try {
       const file = await this.#today();
       if (this.#size >= this.#kind.most) return;
-      const text = lines.join('');
       await file.writeFile(text);
       this.#size += text.length;
     } catch (error) {
-      this.#lose(lines.length, error instanceof Error ? error.message : String(error));
+      this.#lose(lines, error instanceof Error ? error.message : String(error));
       this.#day = ''; // opened anew: the folder may have gone
     } finally {
       this.#writing = undefined;
