@@ -3,6 +3,7 @@
  * decides nothing. Every entry that was given comes back by exactly one call of `answered` or `broken`.
  */
 import type { Clock, Instant } from '../base/clock.ts';
+import { Linked, type Place } from '../base/linked.ts';
 import type { Answered, Broken, Line, Parcel, Trouble } from '../handover/port.ts';
 import type { Entry, EntryId, Lease } from '../spool/port.ts';
 import { pendingOf } from './judge.ts';
@@ -66,7 +67,7 @@ export class Run {
   readonly #turn: Turn;
   readonly #clock: Clock;
   readonly #events: RunEvents;
-  readonly #flights = new Set<Flight>();
+  readonly #flights = new Linked<Flight>();
   /** Hung up, while what may have been taken is out. */
   #inDoubt = false;
   #answered: number;
@@ -129,9 +130,9 @@ export class Run {
   give(entry: Entry, lease: Lease): void {
     if (this.#flights.size === 0) this.#turn.use();
     const flight = takeOff(entry, lease, this.#clock);
-    this.#flights.add(flight);
+    const place = this.#flights.add(flight);
     const parcel = parcelOf(flight, (why) => this.#events.unreadable(flight, why));
-    void this.line.give(parcel).then((given) => this.#returned(flight, given));
+    void this.line.give(parcel).then((given) => this.#returned(place, flight, given));
   }
 
   /** Takes no more; is closed when all that is out has come back. Idempotent. */
@@ -155,8 +156,8 @@ export class Run {
     if (this.#flights.size === 0) this.#end();
   }
 
-  #returned(flight: Flight, given: Answered | Broken): void {
-    this.#flights.delete(flight);
+  #returned(place: Place<Flight>, flight: Flight, given: Answered | Broken): void {
+    this.#flights.remove(place);
     this.#idleSince = this.#clock.monotonic();
     if (given.kind === 'answered') {
       this.#answered++;

@@ -1,6 +1,6 @@
 /**
  * Records that were just written or read, in memory, within a bound: new mail is handed over from here,
- * not read back. First in, first out.
+ * not read back. First in, first out; what has gone is dropped at once.
  */
 import type { MessageItem } from './record.ts';
 import type { MessageDetail } from './store.ts';
@@ -21,7 +21,8 @@ const weightOf = ({ item, data }: CachedRecord): number => OVERHEAD + (data ? it
 
 export class RecordCache {
   readonly #limit: number;
-  readonly #records = new Map<number, CachedRecord>();
+  /** In boxes, which are emptied: the tables that a Map has outgrown name its values for a while (docs/performance.md). */
+  readonly #boxes = new Map<number, { record: CachedRecord | null }>();
   #octets = 0;
 
   constructor(limit: number) {
@@ -30,24 +31,25 @@ export class RecordCache {
 
   put(record: CachedRecord): void {
     const { mail } = record.item;
-    this.#drop(mail);
+    this.drop(mail);
     this.#octets += weightOf(record);
-    this.#records.set(mail, record);
-    for (const oldest of this.#records.keys()) {
+    this.#boxes.set(mail, { record });
+    for (const oldest of this.#boxes.keys()) {
       if (this.#octets <= this.#limit) return;
-      this.#drop(oldest);
+      this.drop(oldest);
     }
   }
 
   get(mail: number, segment: number, offset: number): CachedRecord | undefined {
-    const record = this.#records.get(mail);
+    const record = this.#boxes.get(mail)?.record;
     return record?.segment === segment && record.offset === offset ? record : undefined;
   }
 
-  #drop(mail: number): void {
-    const record = this.#records.get(mail);
-    if (!record) return;
-    this.#octets -= weightOf(record);
-    this.#records.delete(mail);
+  drop(mail: number): void {
+    const box = this.#boxes.get(mail);
+    if (!box?.record) return;
+    this.#octets -= weightOf(box.record);
+    box.record = null;
+    this.#boxes.delete(mail);
   }
 }

@@ -92,6 +92,8 @@ export class Leases {
     const out = this.out.get(id);
     if (out?.lease !== lease) return;
     this.out.delete(id);
+    // Tables that the map has outgrown name it for a while.
+    out.loaded = null;
     this.#mark(id, false, lease);
     for (const moved of out.moved) this.back(moved.id, lease);
   }

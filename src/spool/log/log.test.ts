@@ -9,7 +9,16 @@ import { SimClock } from '../../../test/support/sim-clock.ts';
 import { type Files, systemFiles } from '../../base/files.ts';
 import { silent } from '../../base/log.ts';
 import { spoolContract } from '../contract.ts';
-import { entryFor, idsOf, leaseOf, octetsOf, put, putOne, type SpoolWorld } from '../contract-support.ts';
+import {
+  DELIVERED,
+  entryFor,
+  idsOf,
+  leaseOf,
+  octetsOf,
+  put,
+  putOne,
+  type SpoolWorld,
+} from '../contract-support.ts';
 import type { Draft, EntryId, Spool } from '../port.ts';
 import { type LogLimits, openLogSpool } from './index.ts';
 
@@ -79,6 +88,26 @@ describe('log store', () => {
     };
     await Promise.all(Array.from({ length: 200 }, () => putOne(spool, 'acme')));
     assert.ok(syncs <= 3, `${syncs} syncs`);
+  });
+
+  test('what was delivered leaves its place in memory to others', async () => {
+    // Room for two records.
+    const { spool, clock, files } = await inMemory({ cache: 2 * (2048 + 3000) + 100 });
+    const [first = '', second = ''] = [
+      await putOne(spool, 'acme', 'a'.repeat(3000)),
+      await putOne(spool, 'acme', 'b'.repeat(3000)),
+    ];
+    const lease = await leaseOf(spool, 'acme');
+    await lease.ready(clock.now(), 2);
+    await lease.settle([
+      { id: second, outcomes: [0, 1].map((recipient) => ({ recipient, outcome: DELIVERED })) },
+    ]);
+    await putOne(spool, 'acme', 'c'.repeat(3000));
+    files.fault = (op) => assert.fail(`${op.kind} ${op.path}`);
+    const content = await lease.open(first);
+    assert.ok(!('kind' in content));
+    assert.ok((await octetsOf(content)).includes('aaa'));
+    await spool.close();
   });
 
   test('new mail and its content are handed over without a read', async () => {

@@ -306,6 +306,7 @@ export class LogStore {
     const sharing = this.sharing.get(mail);
     if (sharing && --sharing.living > 0) return;
     this.sharing.delete(mail);
+    this.cache.drop(mail);
     if (large) void this.large.remove(mail, size);
   }
 
