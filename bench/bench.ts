@@ -1,6 +1,7 @@
 /** What all scenarios share: the run's choices and places, the shape of a measurement, and a timed part. */
 import type { Compared } from './ids.ts';
 import { type Given, give, type Load, Sink } from './load.ts';
+import { touchMemory } from './memory.ts';
 import { type Beside, cpuOf, Peak } from './processes.ts';
 import type { Seen } from './seen.ts';
 import type { Senders } from './senders.ts';
@@ -138,6 +139,7 @@ export async function emptied(server: Server): Promise<void> {
 /** One measurement, from an empty spool to an empty one. */
 export async function measure(bench: Bench, row: Row, server: Server, check: boolean): Promise<Sample> {
   server.wipe();
+  await touchMemory(bench.stage);
   const stopped = bench.stage.add(() => server.stop());
   try {
     return await row.run(bench, server, check);

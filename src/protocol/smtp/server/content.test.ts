@@ -92,3 +92,30 @@ describe('line ends in BDAT', () => {
     );
   });
 });
+
+test('an octet means the same wherever it stands, and wherever its chunk begins in memory', () => {
+  const all = Buffer.alloc(64);
+  for (let from = 0; from < 4; from++) {
+    for (let at = 0; at < 24; at++) {
+      for (let octet = 0; octet < 256; octet++) {
+        // Around it stand octets that a look beyond the chunk would stumble over.
+        all.fill(0);
+        const chunk = all.subarray(from, from + 26);
+        chunk.fill(0x80 + (octet & 0x7f));
+        chunk[at] = octet;
+        chunk.write('\r\n', 24, 'latin1');
+        const isFoul = octet === 0x00 || octet === 0x0a || octet === 0x0d;
+        const data = new DataDecoder();
+        let given = 0;
+        data.decode(chunk, (part) => (given += part.length));
+        assert.deepEqual(
+          [data.foul, given],
+          [isFoul, isFoul ? 0 : 26 - (at === 0 && octet === 0x2e ? 1 : 0)],
+        );
+        const bdat = new LineCheck();
+        bdat.look(chunk);
+        assert.equal(bdat.foul, isFoul);
+      }
+    }
+  }
+});
