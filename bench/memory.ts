@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import type { Stage } from './stage.ts';
 
 const GIB = 2 ** 30;
-const MOST_GIB = 6;
+const MOST_GIB = 3;
 const WRITE = `for (let i = 0; i < +process.argv[1]; i++) globalThis['b' + i] = Buffer.allocUnsafeSlow(${GIB}).fill(1)`;
 
-/** Half of what is free, at most 6 GiB. */
+/** Half of what is free, at most 3 GiB. */
 export async function touchMemory(stage: Stage): Promise<void> {
   const free = /^MemFree:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'));
   const gib = Math.floor((Number(free?.[1] ?? 0) * 1024) / 2 / GIB);

@@ -1,6 +1,6 @@
 /**
  * Text that waits to leave in one write. It becomes octets at once: strings that wait for a tenth of a second outlive the
- * young generation of a busy process, and then cost a full collection (docs/performance.md).
+ * young generation of a busy process, and then cost a full collection (decisions/young.md).
  */
 const ROOM = 64 * 1024;
 /** A buffer that had to be larger than this is not kept. */

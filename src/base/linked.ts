@@ -1,7 +1,7 @@
 /**
  * A list of what comes and goes, in the order in which it came. A Set would do the same, but V8 links each table that a
  * Set or a Map outgrows to the next one: once one of them is old, all that were ever in the Set since grow old too,
- * until the next full collection (docs/performance.md). Here what has left is named by nothing.
+ * until the next full collection (decisions/young.md). Here what has left is named by nothing.
  */
 export class Linked<T> {
   #size = 0;

@@ -1,4 +1,4 @@
-/** What comes and goes stays in the young generation, or full collections hold everything else (docs/performance.md). */
+/** What comes and goes stays in the young generation, or full collections hold everything else (decisions/young.md). */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

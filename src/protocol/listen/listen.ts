@@ -50,8 +50,8 @@ export async function listen(options: ListenOptions): Promise<Listeners | Listen
 const AFTER_CUT = SECOND;
 
 /**
- * A socket that has closed names nothing of ours any more. V8 makes a function that Node assigns to a property of each stream old at its birth,
- * and with it everything that the socket leads to would grow old (docs/performance.md).
+ * A socket that has closed names nothing of ours any more. A part of each of Node's streams is old at its birth, and what the
+ * socket leads to would grow old with it (decisions/young.md).
  */
 function forget(socket: Socket): void {
   socket.removeAllListeners();

@@ -21,7 +21,7 @@ const weightOf = ({ item, data }: CachedRecord): number => OVERHEAD + (data ? it
 
 export class RecordCache {
   readonly #limit: number;
-  /** In boxes, which are emptied: the tables that a Map has outgrown name its values for a while (docs/performance.md). */
+  /** In boxes, which are emptied: the tables that a Map has outgrown name its values for a while (decisions/young.md). */
   readonly #boxes = new Map<number, { record: CachedRecord | null }>();
   #octets = 0;
 
