@@ -150,7 +150,8 @@ class LogSpool implements Spool {
     const parts = { clock, log, segments, large, passage, room, cache: new RecordCache(limits.cache) };
     this.#store = new LogStore(parts, (store) => {
       const opened = (segment: { number: number }): void => store.numbers.opened(segment.number);
-      return new LogWriter({ segments, clock, log, limit: limits.segment, reserve: room, opened });
+      const resting = (): void => passage.rest(clock.monotonic());
+      return new LogWriter({ segments, clock, log, limit: limits.segment, reserve: room, opened, resting });
     });
     this.#store.arrival = (queue) => this.#arrived(queue);
     this.#leases = new Leases(this.#store);

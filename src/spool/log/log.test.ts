@@ -79,6 +79,34 @@ describe('log store', () => {
     await spool.close();
   });
 
+  test('a young collection is asked for when nobody waits, after 40 mails, at most ten times a second', async (t) => {
+    const { spool, clock } = await inMemory({});
+    let asked = 0;
+    const { gc } = globalThis;
+    t.after(() => Object.assign(globalThis, { gc }));
+    Object.assign(globalThis, { gc: () => asked++ });
+    const rest = () => new Promise((resolve) => setImmediate(resolve));
+    const mails = async (count: number) => {
+      for (let i = 0; i < count; i++) await putOne(spool, 'acme');
+      const answered = asked;
+      await rest();
+      return answered;
+    };
+    await mails(39);
+    assert.equal(asked, 0);
+    assert.equal(await mails(1), 0, 'not before the reply');
+    assert.equal(asked, 1);
+    await mails(80);
+    assert.equal(asked, 1);
+    await clock.advance(100);
+    await mails(1);
+    assert.equal(asked, 2);
+    await clock.advance(100);
+    await mails(39);
+    assert.equal(asked, 2);
+    await spool.close();
+  });
+
   test('commits that wait together share a sync', async () => {
     const { spool, files } = await inMemory({ segment: 1e6 });
     let syncs = 0;

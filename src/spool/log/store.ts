@@ -272,6 +272,7 @@ export class LogStore {
     if (item.large || birth.top > 1) this.share(birth.mail, birth.entries.length, birth.top);
     if (birth.entries.some(({ queue }) => this.index.queue(queue).count <= SHORT))
       this.cache.put({ segment: segment.number, offset, item, detail, data: birth.head });
+    this.passage.stored();
     for (const entry of birth.entries) this.arrival(entry.queue);
   }
 

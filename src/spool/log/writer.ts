@@ -68,6 +68,7 @@ export class LogWriter {
   readonly #limit: number;
   readonly #reserve: Reserve;
   readonly #opened: (segment: Segment) => void;
+  readonly #resting: () => void;
   readonly #closing = new AbortController();
   #current: OpenSegment | null = null;
   #jobs: Job[] = [];
@@ -86,6 +87,8 @@ export class LogWriter {
     limit: number;
     reserve: Reserve;
     opened: (segment: Segment) => void;
+    /** Nothing waits to be written, and what was written has been answered. */
+    resting: () => void;
   }) {
     this.#segments = options.segments;
     this.#clock = options.clock;
@@ -93,6 +96,7 @@ export class LogWriter {
     this.#limit = options.limit;
     this.#reserve = options.reserve;
     this.#opened = options.opened;
+    this.#resting = options.resting;
   }
 
   /** Opens the first segment. Rejects if it cannot, but for a full disk: then entries can still be settled. */
@@ -136,6 +140,10 @@ export class LogWriter {
     // In the same turn as the last look at `#jobs`, or a job that comes between would wait for ever.
     this.#isWorking = false;
     this.#markSoon();
+    // Behind the replies to the last group.
+    setImmediate(() => {
+      if (!this.#isWorking) this.#resting();
+    });
   }
 
   /** What was written last is told of by a later record only: after a second of rest, by an empty one. */
