@@ -3,8 +3,8 @@
  * holds, and these lie outside of it: 40 MiB of them were waiting to be collected, and where mails have 64 KB, what
  * waited set off a full collection every 500 of them. So a young collection (half a millisecond) is asked for now and then.
  *
- * Collections also come of themselves, by what is allocated, so in the midst of some mail's way: at 300 mails a second they
- * were half of what made the slowest hundredth of replies late. So one is made beforehand when nobody waits for a reply.
+ * Collections also come of themselves, by what is allocated, so in the midst of some mail's way: at 300 mails a second
+ * one stood in a fifth of the replies that were later than 0.75 ms. So one is made beforehand when nobody waits for a reply.
  *
  * Needs node's --expose-gc, which `bin/restante` gives; without it nothing is asked for.
  */
